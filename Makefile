@@ -1,0 +1,41 @@
+# Sets up a virtual environment, then calls `rethink`, which does the work: see `make help`.
+
+PYTHON ?= python3
+RUNS ?= published
+N ?=
+ARGS ?=
+
+RETHINK = .venv/bin/rethink
+READY = .venv/.ready
+
+.PHONY: help setup book draft chapter html test serve data clean
+
+help: $(READY)
+	@$(RETHINK) --help
+
+setup: $(READY)
+
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.11" >&2; exit 2; }
+	@echo "Setting up .venv: one to three minutes, once." >&2
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -r requirements.txt -c constraints.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+book: $(READY)
+	@$(RETHINK) book --runs $(RUNS)
+
+draft: $(READY)
+	@$(RETHINK) draft
+
+chapter: $(READY)
+	@$(RETHINK) chapter "$(N)" $(ARGS)
+
+html serve data test: $(READY)
+	@$(RETHINK) $@
+
+clean:
+	@rm -rf _build

@@ -1,0 +1,1 @@
+"""Capacity, memorization and generalization, measured: the package behind the book."""

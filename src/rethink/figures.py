@@ -1,0 +1,179 @@
+"""The book's figures and tables: one style, and the few kinds that its chapters share.
+
+Every plot takes ``ax`` and returns it. The colours are Okabe and Ito's, which colour-blind readers
+can tell apart.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Markdown, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from rethink.statistics import mean_interval
+
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6E6E6E"
+COLOURS = {
+    "train": BLUE,
+    "running": BLUE,
+    "leaking": PURPLE,
+    "validation": GREEN,
+    "test": ORANGE,
+}
+
+
+def use() -> None:
+    """Set the style of the book for all figures of this session."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.0, 4.0),
+            "figure.dpi": 110,
+            "savefig.dpi": 160,
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "white",
+            "font.size": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#E4E4E4",
+            "axes.axisbelow": True,
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+        }
+    )
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Show rows as a table; a cell may hold Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    text = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    display(Markdown(text))  # type: ignore[no-untyped-call]
+
+
+def gallery(images: NDArray[np.uint8], labels: Sequence[str], columns: int = 10) -> Figure:
+    """Show images of shape (n, 784) in rows, each under its label."""
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(columns, 1.25 * rows), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image, label in zip(axes.flat, images, labels, strict=False):
+        ax.imshow(image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
+        ax.set_title(label, fontsize=8)
+    return figure
+
+
+def layers(sizes: Sequence[int], ax: Axes | None = None) -> Axes:
+    """Draw a multilayer perceptron as one column of units a layer, at most seven of them shown."""
+    ax = ax or plt.gca()
+    shown = [min(size, 7) for size in sizes]
+    names = ["pixels", *(f"hidden {n}" for n in range(1, len(sizes) - 1)), "classes"]
+    for layer, count in enumerate(shown):
+        heights = np.arange(count) - (count - 1) / 2
+        if layer:
+            before = np.arange(shown[layer - 1]) - (shown[layer - 1] - 1) / 2
+            for high in before:
+                for low in heights:
+                    ax.plot([layer - 1, layer], [high, low], color=GREY, lw=0.25, zorder=1)
+        ax.scatter([layer] * count, heights, s=90, color=BLUE, edgecolor="white", zorder=2)
+        ax.text(layer, -4.1, f"{sizes[layer]:,}\n{names[layer]}", ha="center", va="top")
+    ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-5.4, 3.6))
+    ax.axis("off")
+    return ax
+
+
+def seeds(
+    x: ArrayLike,
+    samples: Sequence[ArrayLike],
+    label: str = "",
+    colour: str = BLUE,
+    published: ArrayLike | None = None,
+    line: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot one group of seeds a position: all points, their mean and its 95 % t-interval.
+
+    Args:
+        x: positions, shape (groups,).
+        samples: the values of each group's seeds; empty groups are left out.
+        label: written at the last mean.
+        colour: of points, means and intervals.
+        published: the report's values, shape (groups,), drawn as crosses; NaN where it has none.
+        line: whether the means are joined.
+        ax: where to draw.
+    """
+    ax = ax or plt.gca()
+    positions = np.asarray(x, dtype=float)
+    means = []
+    for position, sample in zip(positions, samples, strict=True):
+        values = np.asarray(sample, dtype=float)
+        ax.scatter(
+            np.full(len(values), position), values, s=16, color=colour, alpha=0.35, linewidths=0
+        )
+        if len(values) > 1:
+            interval = mean_interval(values)
+            ax.vlines(position, interval.low, interval.high, color=colour, lw=2.4)
+        means.append(values.mean() if len(values) else np.nan)
+    ax.plot(positions, means, "o", ms=4, color=colour)
+    if line:
+        ax.plot(positions, means, color=colour, lw=1.4)
+    if published is not None:
+        ax.plot(positions, np.asarray(published, float), "x", ms=8, mew=1.8, color="black")
+    if label:
+        ax.annotate(
+            label,
+            (positions[-1], means[-1]),
+            xytext=(9, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+        )
+    return ax
+
+
+def band(
+    x: ArrayLike,
+    curves: NDArray[np.float64],
+    label: str = "",
+    colour: str = BLUE,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot the curves of all seeds, shape (members, points), faintly, and their mean."""
+    ax = ax or plt.gca()
+    positions = np.asarray(x, dtype=float)
+    ax.plot(positions, curves.T, color=colour, lw=0.6, alpha=0.35)
+    mean = curves.mean(axis=0)
+    ax.plot(positions, mean, color=colour)
+    if label:
+        ax.annotate(
+            label,
+            (positions[-1], mean[-1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+        )
+    return ax
+
+
+def sorted_line(values: ArrayLike, labels: ArrayLike, ax: Axes | None = None) -> Axes:
+    """Draw Algorithm 1 on a few rows: sorted on a line, a threshold at each change of class."""
+    ax = ax or plt.gca()
+    order = np.argsort(values, kind="stable")
+    line, classes = np.asarray(values, dtype=float)[order], np.asarray(labels)[order]
+    kinds = sorted(set(classes.tolist()))
+    for kind, colour, marker in zip(kinds, (BLUE, ORANGE, GREEN), "os^", strict=False):
+        chosen = line[classes == kind]
+        ax.scatter(chosen, np.zeros(len(chosen)), s=70, color=colour, marker=marker, label=kind)
+    for left, right, here, there in zip(
+        line[:-1], line[1:], classes[:-1], classes[1:], strict=True
+    ):
+        if here != there:
+            ax.axvline((left + right) / 2, color=GREY, lw=1, ls="--")
+    ax.legend(loc="upper right", ncols=len(kinds))
+    ax.set(yticks=[], ylim=(-0.6, 1.2), xlabel="sum of the pixels of an image")
+    ax.spines["left"].set_visible(False)
+    ax.grid(False)
+    return ax

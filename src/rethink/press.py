@@ -1,0 +1,173 @@
+"""From a chapter's text to an executed notebook, and from those to the HTML of the book."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+from rethink import claims
+from rethink.manuscript import Edition, PressError, pages, read, settings
+
+
+def execute(edition: Edition, page: str, mark: str, output: Path | None = None) -> None:
+    """Execute one page; write the notebook and its results, whole or not at all.
+
+    Args:
+        edition: the book.
+        page: its name.
+        mark: the stamp to leave in the notebook.
+        output: where to write the notebook, by default the edition's own place.
+
+    Raises:
+        PressError: if a parameter is wrong or a cell fails: which, and the end of the traceback.
+    """
+    overrides = edition.overrides.get(page, {})
+    settings(edition.root, page, overrides)
+    output = output or edition.book / f"{page}.ipynb"
+    unfinished = edition.build / "unfinished" / f"{page}.ipynb"
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    surroundings = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": "1" if overrides else ""}
+    before = {name: os.environ.get(name) for name in surroundings}
+    os.environ.update(surroundings)
+    try:
+        papermill.execute_notebook(
+            read(edition.root, page),
+            unfinished,
+            parameters=overrides,
+            kernel_name="python3",
+            cwd=edition.root,
+            progress_bar=False,
+            record_timing=False,
+            # The kernel would warn on the terminal that its port is open to this machine.
+            extra_arguments=["--log-level=ERROR"],
+        )
+    except PapermillExecutionError as error:
+        raise PressError(_explain(page, error, unfinished)) from None
+    finally:
+        for name, old in before.items():
+            os.environ.pop(name) if old is None else os.environ.update({name: old})
+    notebook = clean(nbformat.read(unfinished, as_version=4))  # type: ignore[no-untyped-call]
+    for number, cell in enumerate(notebook.cells, start=1):
+        for each in cell.get("outputs", []):
+            if each.output_type == "stream" and each.name == "stderr":
+                raise PressError(f"{page}, cell {number} wrote to standard error: {each.text}")
+    notebook.metadata["rethink"] = {"stamp": mark, "parameters": overrides}
+    found = claims.results(notebook)
+    write_text(output, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
+    write_text(output.parent / "results" / f"{page}.json", text + "\n")
+    unfinished.unlink()
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """Strip what differs between two executions with the same result."""
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"
+            cell.metadata["tags"] = ["injected-parameters", "hide-input"]
+        if cell.cell_type != "code":
+            continue
+        merged: list[NotebookNode] = []
+        for output in cell.outputs:
+            # How many pieces a stream arrives in is a matter of timing.
+            last = merged[-1] if merged else {}
+            if output.output_type == "stream" and output.name == last.get("name"):
+                last["text"] += output.text
+            else:
+                merged.append(output)
+        notebook.cells[number]["outputs"] = merged
+    return notebook
+
+
+def _explain(page: str, error: PapermillExecutionError, unfinished: Path) -> str:
+    """Say which cell of which chapter failed, with the end of its traceback."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()
+    return (
+        f"chapters/{page}.md failed in code cell {error.exec_count}: "
+        f"{error.ename}: {error.evalue}\n"
+        + "\n".join(f"    {line}" for line in lines[-12:])
+        + f"\nWhat was executed is in {unfinished}; the last good chapter stays in place."
+    )
+
+
+def render(edition: Edition) -> None:
+    """Render the executed notebooks to HTML; the last good book stays if that fails.
+
+    Raises:
+        PressError: if a chapter is not executed yet or Jupyter Book reports a problem.
+    """
+    missing = [p for p in pages(edition.root) if not (edition.book / f"{p}.ipynb").exists()]
+    if missing:
+        raise PressError(f"not executed yet: {', '.join(missing)}; run `make book` first")
+    source, work = edition.build / "source", edition.build / "work"
+    for folder in (source, work):
+        shutil.rmtree(folder, ignore_errors=True)
+    (source / "book").mkdir(parents=True)
+    for file in ("_config.yml", "_toc.yml"):
+        shutil.copy(edition.root / file, source)
+    for page in pages(edition.root):
+        shutil.copy(edition.book / f"{page}.ipynb", source / "book")
+    shutil.copy(edition.root / "chapters" / "references.bib", source / "book")
+    program = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [program, "build", str(source)]
+    options = ["--path-output", str(work), "-W", "-n", "--keep-going", "--quiet"]
+    log = edition.build / "render.log"
+    with log.open("w", encoding="utf-8") as output:
+        done = subprocess.run(
+            [*command, *options], stdout=output, stderr=subprocess.STDOUT, cwd=source, check=False
+        )
+    built = work / "_build" / "html"
+    if done.returncode or not (built / "index.html").exists():
+        tail = log.read_text(encoding="utf-8").splitlines()[-25:]
+        raise PressError("Jupyter Book failed:\n" + "\n".join(f"    {line}" for line in tail))
+    (built / ".stamp").write_text(html_stamp(edition), encoding="utf-8")
+    old = edition.build / "old"
+    shutil.rmtree(old, ignore_errors=True)
+    if edition.html.exists():
+        edition.html.rename(old)
+    built.rename(edition.html)
+    for folder in (old, source, work):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def rendered(edition: Edition) -> bool:
+    """Tell whether the HTML shows the notebooks as they are."""
+    mark = edition.html / ".stamp"
+    return mark.exists() and mark.read_text(encoding="utf-8") == html_stamp(edition)
+
+
+def html_stamp(edition: Edition) -> str:
+    """Return the digest of everything that the HTML depends on."""
+    root = edition.root
+    files = [root / "_config.yml", root / "_toc.yml", root / "requirements.txt", Path(__file__)]
+    files += [root / "chapters" / "references.bib"]
+    files += [edition.book / f"{page}.ipynb" for page in pages(root)]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0")
+        digest.update(file.read_bytes() if file.exists() else b"missing")
+    return digest.hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,190 @@
+"""Run records: what a member measured, kept under a key that says what decided it.
+
+The key is made from the specification, the digest of the data and the fingerprint of the code that
+decides a result. Change the training code and every key changes: an old record can go stale, but
+it cannot be taken for a new one.
+"""
+
+import ast
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rethink.data import cache_folder, repository
+from rethink.trainer import Record, Spec
+
+# What decides a result: two modules whole, and one function each of two more.
+FINGERPRINTED = {"mlp": None, "trainer": None, "data": "split", "perturb": "randomize_labels"}
+
+PUBLISHED = Path("book", "runs.npz")
+
+
+@lru_cache(maxsize=1)
+def fingerprint() -> str:
+    """Return a digest of the training code's syntax, which comments and docstrings do not touch."""
+    digest = hashlib.sha256()
+    for module, function in FINGERPRINTED.items():
+        tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+        nodes: list[ast.AST] = [tree]
+        if function:
+            nodes = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
+            if not nodes:
+                raise LookupError(
+                    f"{module}.py has no function {function} to take a fingerprint of"
+                )
+        for node in nodes:
+            for inner in ast.walk(node):
+                body = getattr(inner, "body", None)
+                if isinstance(body, list) and body and _is_text(body[0]):
+                    body[:] = body[1:] or [ast.Pass()]
+            digest.update(ast.unparse(node).encode())
+    return digest.hexdigest()
+
+
+def _is_text(statement: ast.AST) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def key(spec: Spec, data_digest: str) -> str:
+    """Return the name that a specification's record is kept under."""
+    # Equal specifications have one key, whether a share is given as 1 or 1.0.
+    values: dict[str, Any] = {
+        name: float(value) for name, value in asdict(spec).items() if name != "hidden"
+    }
+    values |= {name: int(values[name]) for name in ("seed", "epochs", "batch")}
+    values["hidden"] = [int(units) for units in spec.hidden]
+    parts = json.dumps([values, data_digest, fingerprint()], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:20]
+
+
+def pack(record: Record) -> dict[str, NDArray[Any]]:
+    """Turn a record into named arrays; text becomes bytes, so that nothing needs pickle."""
+    about = {"spec": asdict(record.spec), "environment": record.environment}
+    text = json.dumps({**about, "seconds": round(record.seconds, 3)}, sort_keys=True)
+    arrays: dict[str, NDArray[Any]] = {"about": np.frombuffer(text.encode(), np.uint8)}
+    for each in fields(Record):
+        value = getattr(record, each.name)
+        if isinstance(value, np.ndarray):
+            arrays[each.name] = value
+    return arrays | {f"curves.{name}": curve for name, curve in record.curves.items()}
+
+
+def unpack(arrays: dict[str, NDArray[Any]]) -> Record:
+    """Turn named arrays back into the record they came from."""
+    rest: dict[str, Any] = dict(arrays)
+    about = json.loads(rest.pop("about").tobytes())
+    spec = about.pop("spec")
+    spec["hidden"] = tuple(spec["hidden"])
+    curves = {n.removeprefix("curves."): rest.pop(n) for n in list(rest) if n.startswith("curves.")}
+    return Record(spec=Spec(**spec), curves=curves, **about, **rest)
+
+
+def result_digest(records: Iterable[Record]) -> str:
+    """Return a digest of what records measured, leaving out time and machine."""
+    digest = hashlib.sha256()
+    for record in records:
+        for name, array in sorted(pack(replace(record, seconds=0.0, environment={})).items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+class Store:
+    """Records in a folder of this machine, behind the published ones.
+
+    Args:
+        folder: where trained records are written, one file each.
+        published: the file with the records of the published book, or None to ignore them.
+    """
+
+    def __init__(self, folder: Path, published: Path | None) -> None:
+        """Read nothing yet."""
+        self.folder = folder
+        self.published = published
+        self._published: dict[str, dict[str, NDArray[Any]]] | None = None
+
+    @classmethod
+    def here(cls) -> "Store":
+        """Return the store of this machine, behind the published records of this repository.
+
+        The environment variable RETHINK_RUNS names another file of published records; one that does
+        not exist stands for none.
+        """
+        named, folder = os.environ.get("RETHINK_RUNS"), repository()
+        file = Path(named) if named else folder / PUBLISHED if folder else None
+        return cls(cache_folder() / "runs", file)
+
+    def get(self, name: str) -> Record | None:
+        """Return the record under a key, or None."""
+        found = self._from_published().get(name)
+        if found is not None:
+            return unpack(found)
+        try:
+            content = (self.folder / f"{name}.npz").read_bytes()
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                return unpack(dict(file))
+        except FileNotFoundError:
+            return None
+        except Exception:
+            # Spoiled, by a full disk or a crash: whatever it is, the member is trained again.
+            return None
+
+    def put(self, name: str, record: Record) -> None:
+        """Write a record, whole or not at all."""
+        write_arrays(self.folder / f"{name}.npz", pack(record))
+
+    def _from_published(self) -> dict[str, dict[str, NDArray[Any]]]:
+        if self._published is None:
+            self._published = {}
+            if self.published and self.published.exists():
+                with np.load(self.published, allow_pickle=False) as file:
+                    for entry in file.files:
+                        name, _, array = entry.partition("/")
+                        self._published.setdefault(name, {})[array] = file[entry]
+        return self._published
+
+    def __len__(self) -> int:
+        """Count the published records."""
+        return len(self._from_published())
+
+
+def publish(path: Path, records: dict[str, Record]) -> bool:
+    """Write all records into one compact file; return whether that changed it."""
+    entries = {
+        f"{name}/{part}": array
+        for name in sorted(records)
+        for part, array in pack(records[name]).items()
+    }
+    return write_arrays(path, entries)
+
+
+def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> bool:
+    """Write arrays as a compressed .npz, whole or not at all; return whether the file changed."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    if path.exists() and path.read_bytes() == buffer.getvalue():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(buffer.getvalue())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return True

@@ -1,0 +1,168 @@
+"""The book as a whole: committed notebooks against their sources, records and re-execution."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import nbformat
+import pytest
+from conftest import BROKEN
+
+from rethink import claims, manuscript, press, records, study
+from rethink.data import fashion_mnist
+from rethink.manuscript import Edition
+
+ROOT = manuscript.root()
+FULL = Edition.full(ROOT)
+PAGES = manuscript.pages(ROOT)
+# Those that summarise the others come last, as in the book.
+ORDER = sorted(PAGES, key=lambda page: manuscript.summarises(manuscript.read(ROOT, page)))
+
+
+def executed(page):
+    return nbformat.read(FULL.book / f"{page}.ipynb", as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def specifications(page):
+    return [
+        spec for call in manuscript.studies(ROOT, page, {}) for spec in study.specifications(*call)
+    ]
+
+
+@pytest.fixture(scope="module")
+def plan():
+    """Every member that the book shows, once."""
+    return list(dict.fromkeys(spec for page in PAGES for spec in specifications(page)))
+
+
+@pytest.fixture(scope="module")
+def published():
+    return records.Store(ROOT / "nowhere", ROOT / records.PUBLISHED)
+
+
+def test_the_data_in_the_cache_were_not_altered():
+    # Looked at before any other test could fetch them again.
+    assert not BROKEN, f"altered or cut short: {', '.join(BROKEN)}; `rethink data` replaces them"
+
+
+def test_every_chapter_is_in_the_table_of_contents():
+    assert sorted(PAGES) == sorted(path.stem for path in (ROOT / "chapters").glob("*.md"))
+
+
+def test_nothing_else_is_in_the_book():
+    assert sorted(PAGES) == sorted(path.stem for path in FULL.book.glob("*.ipynb"))
+    assert sorted(PAGES) == sorted(path.stem for path in (FULL.book / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_notebook_is_what_its_source_says(page):
+    source, notebook = manuscript.read(ROOT, page), executed(page)
+    assert [cell.source for cell in notebook.cells] == [cell.source for cell in source.cells]
+    assert notebook.metadata["rethink"]["parameters"] == {}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_notebook_was_executed_in_order_and_without_error(page):
+    cells = code(executed(page))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not any(output.output_type == "error" for output in outputs)
+    assert not any(output.get("name") == "stderr" for output in outputs)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_notebook_is_not_stale(page, published):
+    data = fashion_mnist()
+    found = [published.get(records.key(spec, data.digest)) for spec in specifications(page)]
+    assert None not in found, "published records are missing: `make book` trains and publishes them"
+    mark = manuscript.stamp(FULL, page, records.result_digest(found))
+    assert executed(page).metadata["rethink"]["stamp"] == mark, "stale: run `make book`"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_results_are_what_the_notebook_shows(page):
+    kept = json.loads((FULL.book / "results" / f"{page}.json").read_text(encoding="utf-8"))
+    assert kept == claims.results(executed(page))
+
+
+def test_published_records_are_those_the_book_shows(plan, published):
+    digest = fashion_mnist().digest
+    assert len(published) == len(plan)
+    assert all(published.get(records.key(spec, digest)) for spec in plan)
+
+
+def test_a_sample_of_the_published_records_can_be_trained_again(plan, published):
+    seed = random.randrange(10**6)
+    audits = study.audit(plan, fashion_mnist(), published, seconds=15, seed=seed)
+    assert audits
+    assert all(audit.passed for audit in audits), f"seed {seed}: {audits}"
+
+
+@pytest.mark.parametrize("page", ORDER)
+def test_results_come_out_again(page, tmp_path):
+    """Exact numbers and verdicts must be equal, others as near as the chapter says."""
+    edition = replace(FULL, build=tmp_path)
+    press.execute(edition, page, "again", tmp_path / f"{page}.ipynb")
+    old = json.loads((FULL.book / "results" / f"{page}.json").read_text(encoding="utf-8"))
+    new = json.loads((tmp_path / "results" / f"{page}.json").read_text(encoding="utf-8"))
+    assert new["claims"] == old["claims"]
+    assert new["values"].keys() == old["values"].keys()
+    for name, kept in old["values"].items():
+        if isinstance(kept["value"], str):
+            assert new["values"][name]["value"] == kept["value"], name
+        else:
+            near = pytest.approx(kept["value"], abs=kept["tolerance"], rel=1e-9)
+            assert new["values"][name]["value"] == near, name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_have_a_caption_and_words_for_those_who_cannot_see_them(page):
+    for cell in code(executed(page)):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            about = cell.metadata["mystnb"]
+            assert about["figure"]["caption"].strip()
+            assert about["figure"]["name"].startswith("fig-")
+            assert len(about["image"]["alt"]) > 20
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_number_handed_over_is_shown(page):
+    """A number that the prose asks for exists; one that it never shows has no business here."""
+    text = "\n".join(c.source for c in executed(page).cells if c.cell_type == "markdown")
+    asked = set(re.findall(r"\{glue:text\}`([\w-]+)", text))
+    assert asked == set(claims.results(executed(page))["values"])
+
+
+def test_every_figure_and_table_of_the_report_has_its_counterpart():
+    captions = "\n".join(
+        cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
+        for page in PAGES
+        for cell in code(executed(page))
+    ) + "\n".join(cell.source for page in PAGES for cell in executed(page).cells)
+    # Figures 4 and 11 do not exist in the report.
+    for number in (1, 2, 3, 5, 6, 7, 8, 9, 10):
+        assert re.search(rf"report's Figure {number}\b", captions), number
+
+
+def test_chapters_are_short_and_their_code_is_clean(tmp_path):
+    for page in PAGES:
+        notebook = manuscript.read(ROOT, page)
+        lines = sum(len(cell.source.splitlines()) for cell in code(notebook))
+        assert lines < 150, f"{page} has {lines} lines of code"
+        nbformat.write(notebook, tmp_path / f"{page}.ipynb")
+    config = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", "--quiet"]
+    for step in (["check", "--ignore", "D"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *step, *config, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,290 @@
+import json
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from rethink import claims
+from rethink.claims import ClaimError, Published, Settled
+from rethink.statistics import prediction_interval
+
+SEEDS = [0.881, 0.883, 0.885, 0.887, 0.889]
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch):
+    monkeypatch.delenv("RETHINK_REDUCED", raising=False)
+    monkeypatch.delenv("RETHINK_BOOK", raising=False)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What cells would show, as outputs of a notebook."""
+    outputs = []
+
+    def display(content, raw=False, metadata=None):
+        data = content if raw else {"text/markdown": content.data}
+        outputs.append(new_output("display_data", data=data, metadata=metadata or {}))
+
+    monkeypatch.setattr(claims, "display", display)
+    return outputs
+
+
+@pytest.fixture
+def report(monkeypatch):
+    """A report of three claims: an exact number, a share and a sentence."""
+    rows = [
+        Published("count", 0, 1, "There are many", 60000.0, "images", "1.1"),
+        Published("share", 1, 2, "It is so often right", 0.8823, "share", "2.1"),
+        Published("bits", 1, 1, "It takes bits", 1225.98, "bits", "3"),
+        Published("loss", 1, 1, "It is so bad", -32.75, "dB", "3"),
+        Published("words", 2, 1, "It generalizes", None, "", "4"),
+    ]
+    monkeypatch.setattr(claims, "published", lambda: {row.id: row for row in rows})
+
+
+def notebook(outputs):
+    cells = [new_markdown_cell("text"), new_code_cell("code", outputs=outputs)]
+    made = new_notebook(cells=cells)
+    nbformat.validate(made)
+    return nbformat.reads(nbformat.writes(made), as_version=4)
+
+
+def results(outputs):
+    return claims.results(notebook(outputs))
+
+
+# ---- what the report says ------------------------------------------------------------------------
+
+
+def test_every_published_claim_is_read():
+    rows = claims.published()
+    assert len(rows) > 250
+    assert all(name == row.id and row.statement and row.place for name, row in rows.items())
+    assert {row.question for row in rows.values()} == set(range(10))
+    assert any(row.value is None for row in rows.values())
+    assert rows["network-mec-0"].value == 201482
+
+
+def test_a_number_is_that_of_the_report(report):
+    assert claims.number("bits") == 1225.98
+    assert claims.number("loss") == -32.75
+
+
+@pytest.mark.parametrize("claim", ["words", "nothing"])
+def test_a_claim_without_a_number_is_an_error(report, claim):
+    with pytest.raises(KeyError, match=f"no number under '{claim}'"):
+        claims.number(claim)
+
+
+# ---- what a chapter hands over -------------------------------------------------------------------
+
+
+def test_what_is_handed_over_is_read_back(report, shown):
+    claims.value("count", 60000)
+    claims.value("accuracy", 0.123456789, tolerance=0.01)
+    claims.value("negative", -1234567.89)
+    claims.text("words", "two words")
+    settled = claims.settle("words", "reproduced", "0.9", "it does", 1 < 2)
+    assert settled == Settled("words", "reproduced", "0.9", "it does")
+    assert results(shown) == {
+        "values": {
+            "count": {"value": 60000, "tolerance": 0.0},
+            "accuracy": {"value": 0.12346, "tolerance": 0.01},
+            "negative": {"value": -1234600.0, "tolerance": 0.0},
+            "words": {"value": "two words", "tolerance": 0.0},
+        },
+        "claims": {
+            "words": {
+                "id": "words",
+                "verdict": "reproduced",
+                "measured": "0.9",
+                "reason": "it does",
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize(("given", "kind"), [(3.0, int), (7, int), (0.5, float), (1e-9, float)])
+def test_whole_numbers_stay_whole(shown, given, kind):
+    claims.value("x", given)
+    kept = results(shown)["values"]["x"]["value"]
+    assert (kept, type(kept)) == (given, kind)
+
+
+def test_last_bits_do_not_show(shown):
+    claims.value("a", 0.1 + 0.2)
+    claims.value("b", 0.3)
+    a, b = results(shown)["values"].values()
+    assert a == b
+
+
+def test_what_is_handed_over_shows_only_where_the_prose_asks(shown):
+    claims.value("x", 1.5)
+    assert list(shown[0]["data"]) == ["application/papermill.record/text/plain"]
+    prefix = shown[0]["metadata"]["scrapbook"]["mime_prefix"]
+    assert shown[0]["metadata"]["scrapbook"]["name"] == "x"
+    assert shown[0]["data"][f"{prefix}text/plain"] == "1.5"
+
+
+def test_other_outputs_are_passed_over(shown):
+    claims.value("x", 1)
+    other = new_output("stream", name="stdout", text="y")
+    glued = new_output("display_data", data={"text/plain": "z"}, metadata={"a": 1})
+    assert list(results([other, *shown, glued])["values"]) == ["x"]
+
+
+def test_a_name_is_used_once(report, shown):
+    claims.value("x", 1)
+    claims.text("x", "again")
+    with pytest.raises(ValueError, match="'x' is handed over twice"):
+        results(shown)
+
+
+def test_a_claim_is_settled_once(report, shown):
+    for verdict in ("reproduced", "contradicted"):
+        claims.settle("words", verdict, "", "", True)
+    with pytest.raises(ValueError, match="'claim:words' is handed over twice"):
+        results(shown)
+
+
+def test_a_value_may_have_the_name_of_a_claim(report, shown):
+    claims.value("words", 1)
+    claims.settle("words", "reproduced", "", "", True)
+    found = results(shown)
+    assert list(found["values"]) == list(found["claims"]) == ["words"]
+
+
+# ---- verdicts ------------------------------------------------------------------------------------
+
+
+def test_a_verdict_that_does_not_hold_stops_the_chapter(report, shown):
+    with pytest.raises(ClaimError) as error:
+        claims.settle("words", "reproduced", "only 0.1", "", 2 < 1)
+    for part in ("reproduced", "words", "It generalizes", "only 0.1"):
+        assert part in str(error.value)
+    assert not shown
+
+
+def test_with_reduced_parameters_it_stays_open(report, shown, monkeypatch):
+    monkeypatch.setenv("RETHINK_REDUCED", "1")
+    settled = claims.settle("words", "reproduced", "only 0.1", "sure", 2 < 1)
+    assert (settled.verdict, settled.measured) == ("open", "only 0.1")
+    assert settled.reason != "sure"
+    assert results(shown)["claims"]["words"]["verdict"] == "open"
+    assert claims.settle("share", "reproduced", "", "", True).verdict == "reproduced"
+
+
+def test_a_claim_or_verdict_that_there_is_not_is_an_error(report, shown):
+    with pytest.raises(KeyError, match="no claim 'nothing'"):
+        claims.settle("nothing", "reproduced", "", "", True)
+    for verdict in ("open", "wrong"):
+        with pytest.raises(ValueError, match=f"one of reproduced, .* but '{verdict}' was given"):
+            claims.settle("words", verdict, "", "", True)
+    assert not shown
+
+
+@pytest.mark.parametrize(
+    ("claim", "measured", "verdict", "words"),
+    [
+        ("count", 60000, "reproduced", "60,000 images"),
+        ("count", 60000.4, "reproduced", "60,000 images"),
+        ("count", 59999, "contradicted", "59,999 images"),
+        ("bits", 1225.984, "reproduced", "1,225.98 bits"),
+        ("bits", 1225.986, "contradicted", "1,225.99 bits"),
+        ("loss", -32.7512, "reproduced", "-32.75 dB"),
+        ("loss", 32.75, "contradicted", "32.75 dB"),
+        ("share", 0.88234, "reproduced", "0.8823"),
+        ("share", 0.88236, "contradicted", "0.8824"),
+    ],
+)
+def test_an_exact_number_is_compared_to_the_published_digits(
+    report, shown, claim, measured, verdict, words
+):
+    settled = claims.same(claim, measured)
+    assert (settled.verdict, settled.measured) == (verdict, words)
+    assert settled.id == claim
+
+
+def test_an_exact_number_that_differs_says_from_what(report, shown):
+    assert claims.same("count", 70000).reason == "it is not 60,000"
+    with pytest.raises(KeyError, match="no number under 'words'"):
+        claims.same("words", 1)
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_run_is_reproduced_up_to_the_end_of_the_prediction_interval(
+    report, shown, monkeypatch, end
+):
+    edge = prediction_interval(SEEDS)[end]
+    inward = 1e-6 if end == 0 else -1e-6
+    for said, verdict in ((edge + inward, "reproduced"), (edge - inward, "not reproduced")):
+        monkeypatch.setattr(claims, "number", lambda claim, said=said: said)
+        settled = claims.compare("share", SEEDS)
+        assert settled.verdict == verdict
+        assert settled.measured == "0.8850, one more seed in [0.8754, 0.8946]"
+        assert ("inside" in settled.reason) == (verdict == "reproduced")
+
+
+def test_a_single_seed_settles_nothing(report, shown, monkeypatch):
+    with pytest.raises(ClaimError, match=r"0\.9000"):
+        claims.compare("share", [0.9])
+    monkeypatch.setenv("RETHINK_REDUCED", "1")
+    settled = claims.compare("share", [0.9])
+    assert (settled.verdict, settled.measured) == ("open", "0.9000")
+
+
+def test_a_sentence_is_guarded_at_full_parameters_only(monkeypatch):
+    claims.check(1 < 2, "one is less than two")
+    with pytest.raises(ClaimError, match="no longer support: two is less than one"):
+        claims.check(2 < 1, "two is less than one")
+    monkeypatch.setenv("RETHINK_REDUCED", "1")
+    claims.check(2 < 1, "two is less than one")
+
+
+def test_an_empty_variable_means_full_parameters(monkeypatch):
+    monkeypatch.setenv("RETHINK_REDUCED", "")
+    assert not claims.reduced()
+
+
+# ---- all claims together -------------------------------------------------------------------------
+
+
+def test_all_settled_claims_come_in_the_order_of_the_report(report, tmp_path, monkeypatch):
+    made = {name: Settled(name, "reproduced", "m", "r") for name in ("words", "count", "share")}
+    made["retracted"] = Settled("retracted", "reproduced", "", "")
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for page, names in {"01-a": ["words", "retracted"], "setup": ["share", "count"]}.items():
+        content = {"values": {}, "claims": {name: vars(made[name]) for name in names}}
+        (folder / f"{page}.json").write_text(json.dumps(content))
+    monkeypatch.setenv("RETHINK_BOOK", str(tmp_path))
+    assert claims.all_settled() == [made["count"], made["share"], made["words"]]
+
+
+def test_a_book_of_which_nothing_is_executed_has_settled_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETHINK_BOOK", str(tmp_path))
+    assert claims.all_settled() == []
+
+
+def test_a_tally_counts_every_verdict():
+    made = [
+        Settled(str(n), verdict, "", "")
+        for n, verdict in enumerate(["open", "contradicted", "reproduced", "contradicted"])
+    ]
+    counts = claims.tally(made)
+    assert list(counts) == [*claims.VERDICTS, "open"]
+    assert counts == dict.fromkeys(counts, 0) | {"reproduced": 1, "contradicted": 2, "open": 1}
+
+
+def test_a_table_has_one_row_a_claim(report, shown):
+    claims.table([Settled("count", "reproduced", "60,000 images", "the same number")])
+    claims.table(Settled(name, "contradicted", "m", "r") for name in ("share", "words", "loss"))
+    first, second = ([*output["data"]["text/markdown"].splitlines()] for output in shown)
+    assert first[2:] == [
+        "| There are many (first edition, 1.1) | 60,000 images | 60,000 images "
+        "| **reproduced**: the same number |"
+    ]
+    assert [row.split(" | ")[1] for row in second[2:]] == ["0.8823", "–", "-32.75 dB"]
+    assert "second edition, 2.1" in second[2]
+    assert {line.count("|") for line in first + second} == {5}

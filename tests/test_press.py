@@ -1,0 +1,303 @@
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from test_manuscript import HEADER, append, code, write_book, write_chapter
+
+from rethink import press
+from rethink.manuscript import Edition, ParameterError, PressError, pages, read
+
+ONE = """# One
+
+The answer is {glue:text}`answer`, as [before](index).
+
+```{code-cell}
+:tags: [parameters, hide-input]
+
+seeds = 5
+name = "all"
+```
+
+```{code-cell}
+import os
+import time
+from pathlib import Path
+
+from rethink import claims
+
+print("some", flush=True)
+time.sleep(0.2)
+print(f"{seeds} {name}", flush=True)
+print(Path(os.environ["RETHINK_BOOK"]).name, repr(os.environ["RETHINK_REDUCED"]), Path.cwd().name)
+```
+
+```{code-cell}
+:tags: [remove-cell]
+
+claims.value("answer", 42.5 * seeds, 0.1)
+claims.settle("images-total", "reproduced", "all", "counted", seeds > 3)
+```
+"""
+
+
+def edition_of(folder, text=ONE):
+    return Edition.full(write_book(folder, {"index": "# Tiny\n", "01-one": text}))
+
+
+@pytest.fixture
+def edition(tmp_path):
+    return edition_of(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """A book whose one chapter was executed, not to be changed."""
+    edition = edition_of(tmp_path_factory.mktemp("press") / "tiny")
+    press.execute(edition, "01-one", "mark")
+    return edition
+
+
+def notebook_of(edition, page="01-one"):
+    return nbformat.read(edition.book / f"{page}.ipynb", as_version=4)
+
+
+def results_of(edition):
+    return json.loads((edition.book / "results" / "01-one.json").read_text(encoding="utf-8"))
+
+
+def write_notebooks(edition):
+    """Leave notebooks as if every chapter had been executed."""
+    edition.book.mkdir(exist_ok=True)
+    for page in pages(edition.root):
+        if not (edition.book / f"{page}.ipynb").exists():
+            nbformat.write(read(edition.root, page), edition.book / f"{page}.ipynb")
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+# ---- execution -----------------------------------------------------------------------------------
+
+
+def test_a_chapter_becomes_an_executed_notebook_with_results(executed):
+    notebook = notebook_of(executed)
+    nbformat.validate(notebook)
+    source = read(executed.root, "01-one")
+    assert [c.source for c in notebook.cells] == [c.source for c in source.cells]
+    assert [c.id for c in notebook.cells] == [c.id for c in source.cells]
+    assert notebook.metadata["rethink"] == {"stamp": "mark", "parameters": {}}
+    (stream,) = notebook.cells[2].outputs
+    assert stream.text == "some\n5 all\nbook '' tiny\n"
+    found = results_of(executed)
+    assert found["values"] == {"answer": {"tolerance": 0.1, "value": 212.5}}
+    assert found["claims"]["images-total"]["verdict"] == "reproduced"
+    assert not list((executed.build / "unfinished").iterdir())
+
+
+def test_nothing_of_time_or_tool_stays_in_a_notebook(executed):
+    text = (executed.book / "01-one.ipynb").read_text(encoding="utf-8")
+    notebook = notebook_of(executed)
+    assert "papermill" not in notebook.metadata
+    assert "version" not in notebook.metadata.language_info
+    for cell in notebook.cells:
+        assert not {"papermill", "execution"} & set(cell.metadata)
+    assert not re.search(r"start_time|duration|\d{4}-\d\d-\d\dT", text)
+    assert str(executed.root) not in text
+
+
+def test_a_second_execution_is_equal_byte_for_byte(executed, tmp_path):
+    output = tmp_path / "again" / "01-one.ipynb"
+    press.execute(replace(executed, build=tmp_path), "01-one", "mark", output)
+    assert output.read_bytes() == (executed.book / "01-one.ipynb").read_bytes()
+    name = Path("results", "01-one.json")
+    assert (output.parent / name).read_bytes() == (executed.book / name).read_bytes()
+
+
+def test_other_parameters_are_shown_and_leave_claims_open(edition):
+    changed = replace(edition, overrides={"01-one": {"seeds": 2, "name": "few"}})
+    press.execute(changed, "01-one", "mark")
+    notebook = notebook_of(edition)
+    (injected,) = [c for c in notebook.cells if c.id == "injected-parameters"]
+    assert "hide-input" in injected.metadata.tags
+    assert notebook.cells.index(injected) == 2, "just after the chapter's own parameters"
+    assert "seeds = 2" in injected.source
+    assert notebook.cells[3].outputs[0].text == "some\n2 few\nbook '1' tiny\n"
+    assert notebook.metadata["rethink"]["parameters"] == {"seeds": 2, "name": "few"}
+    assert results_of(edition)["claims"]["images-total"]["verdict"] == "open"
+
+
+def test_a_failing_cell_is_named_and_the_last_good_notebook_stays(edition, monkeypatch):
+    monkeypatch.setenv("RETHINK_BOOK", "elsewhere")
+    monkeypatch.delenv("RETHINK_REDUCED", raising=False)
+    write_chapter(edition.root, "01-one", code("x = 1", "def late():\n    return x / 0\nlate()"))
+    append(edition.book / "01-one.ipynb", "the last good one")
+    append(edition.book / "results" / "01-one.json", "its results")
+    with pytest.raises(PressError) as error:
+        press.execute(edition, "01-one", "mark")
+    message = str(error.value)
+    assert message.startswith("chapters/01-one.md failed in code cell 2: ZeroDivisionError: ")
+    assert "return x / 0" in message
+    assert "\x1b" not in message
+    assert len(message.splitlines()) < 16
+    assert (edition.book / "01-one.ipynb").read_text() == "the last good one"
+    assert (edition.book / "results" / "01-one.json").read_text() == "its results"
+    unfinished = edition.build / "unfinished" / "01-one.ipynb"
+    assert str(unfinished) in message
+    assert "ZeroDivisionError" in unfinished.read_text()
+    assert press.os.environ["RETHINK_BOOK"] == "elsewhere"
+    assert "RETHINK_REDUCED" not in press.os.environ
+
+
+def test_standard_error_is_refused(edition):
+    write_chapter(edition.root, "01-one", code("import warnings\nwarnings.warn('look out')"))
+    append(edition.book / "01-one.ipynb", "the last good one")
+    with pytest.raises(PressError, match=r"01-one, cell 2 wrote to standard error: .*look out"):
+        press.execute(edition, "01-one", "mark")
+    assert (edition.book / "01-one.ipynb").read_text() == "the last good one"
+    assert not (edition.book / "results").exists()
+
+
+def test_a_kernel_that_dies_is_an_error_that_names_the_chapter(edition):
+    write_chapter(edition.root, "01-one", code("import os\nos._exit(1)"))
+    with pytest.raises(PressError, match="01-one"):
+        press.execute(edition, "01-one", "mark")
+
+
+@pytest.mark.parametrize("override", [{"sedes": 2}, {"seeds": "2"}])
+def test_a_wrong_parameter_stops_it_before_anything_is_executed(edition, override, monkeypatch):
+    monkeypatch.setattr(press.papermill, "execute_notebook", lambda *_, **__: pytest.fail("ran"))
+    with pytest.raises(ParameterError, match="01-one"):
+        press.execute(replace(edition, overrides={"01-one": override}), "01-one", "mark")
+
+
+# ---- what is stripped ----------------------------------------------------------------------------
+
+
+def out(text, name="stdout"):
+    return new_output("stream", name=name, text=text)
+
+
+def test_streams_are_merged_however_many_pieces_they_came_in():
+    picture = new_output("display_data", data={"text/plain": "x"})
+    many = [out("a"), out("b"), picture, out("c"), out("d", "stderr"), out("e", "stderr"), out("f")]
+    (cell,) = press.clean(new_notebook(cells=[new_code_cell(outputs=many)])).cells
+    shown = [(o.get("name", "picture"), o.get("text", "x")) for o in cell.outputs]
+    assert shown == [
+        ("stdout", "ab"),
+        ("picture", "x"),
+        ("stdout", "c"),
+        ("stderr", "de"),
+        ("stdout", "f"),
+    ]
+
+
+def test_what_papermill_and_the_kernel_leave_is_stripped():
+    trace = {"papermill": {"duration": 1}, "execution": {"iopub": "now"}}
+    cells = [
+        new_markdown_cell(metadata=dict(trace)),
+        new_code_cell(metadata={**trace, "tags": ["injected-parameters"]}, id="random"),
+        new_code_cell(metadata={**trace, "tags": ["remove-cell"]}),
+    ]
+    about = {"papermill": {"version": "2"}, "language_info": {"name": "python", "version": "3.11"}}
+    cleaned = press.clean(new_notebook(cells=cells, metadata=about))
+    assert cleaned.metadata == {"language_info": {"name": "python"}}
+    assert cleaned.cells[1].id == "injected-parameters"
+    assert [cell.metadata for cell in cleaned.cells] == [
+        {},
+        {"tags": ["injected-parameters", "hide-input"]},
+        {"tags": ["remove-cell"]},
+    ]
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def test_a_file_is_written_with_its_folders(tmp_path):
+    path = tmp_path / "a" / "b.txt"
+    press.write_text(path, "ä")
+    press.write_text(path, "ö")
+    assert path.read_bytes() == "ö".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "b.txt"
+    press.write_text(path, "old")
+    write = Path.write_text
+
+    def full_disk(self, text, **options):
+        write(self, text[:1], **options)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        press.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# ---- rendering -----------------------------------------------------------------------------------
+
+
+def test_the_html_is_stale_once_something_it_depends_on_changes(edition):
+    write_notebooks(edition)
+    mark = edition.html / ".stamp"
+    assert not press.rendered(edition)
+    changes = ["_config.yml", "requirements.txt", "chapters/references.bib", "book/01-one.ipynb"]
+    for change in changes:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(press.html_stamp(edition))
+        assert press.rendered(edition)
+        append(edition.root / change, " ")
+        assert not press.rendered(edition), change
+    mark.write_text(press.html_stamp(edition))
+    append(edition.root / "chapters" / "01-one.md", "prose that is not executed yet")
+    append(edition.book / "results" / "01-one.json", " ")
+    assert press.rendered(edition)
+    (edition.book / "01-one.ipynb").unlink()
+    assert not press.rendered(edition)
+
+
+def test_a_book_is_rendered_only_when_all_of_it_was_executed(edition):
+    write_notebooks(edition)
+    (edition.book / "01-one.ipynb").unlink()
+    with pytest.raises(PressError, match="not executed yet: 01-one; run `make book`"):
+        press.render(edition)
+
+
+def test_a_rendered_book_stays_until_a_better_one_is_there(executed, tmp_path):
+    edition = replace(executed, build=tmp_path / "build")
+    edition.build.mkdir()
+    write_notebooks(edition)
+    press.render(edition)
+    assert press.rendered(edition)
+    page = (edition.html / "book" / "01-one.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "The answer is 212.5, as before." in text
+    assert "5 all" in text
+    assert (edition.html / "index.html").exists()
+    assert (edition.html / "book" / "index.html").exists()
+    assert sorted(path.name for path in edition.build.iterdir()) == ["html", "render.log"]
+
+    good = tree(edition.html)
+    broken = replace(edition, root=tmp_path / "broken", book=tmp_path / "broken" / "book")
+    press.shutil.copytree(executed.root, broken.root)
+    (broken.book / "01-one.ipynb").unlink()
+    text = "# One\n\nAs {ref}`nowhere` says.\n"
+    (broken.root / "chapters" / "01-one.md").write_text(HEADER + text)
+    write_notebooks(broken)
+    with pytest.raises(PressError, match=r"(?s)Jupyter Book failed:.*nowhere"):
+        press.render(broken)
+    assert tree(edition.html) == good
+    assert press.rendered(edition)
+    assert not press.rendered(broken)

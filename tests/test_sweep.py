@@ -1,0 +1,346 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from itertools import groupby, pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rethink import sweep
+from rethink.mlp import StackedMLP
+from rethink.records import Store, key, result_digest
+from rethink.study import LARGE, SEVEN, specifications
+from rethink.sweep import Progress, cost, parameters, stacks
+from rethink.trainer import Spec
+
+# Six stacks of other lengths, one of them with a single member; two differ in labels alone.
+SPECS = [
+    *(Spec((16, 8), seed, epochs=4) for seed in range(3)),
+    *(Spec((16, 8), seed, epochs=4, random_labels=0.5) for seed in range(2)),
+    *(Spec((8, 4), seed, epochs=3) for seed in range(3)),
+    *(Spec((12,), seed, epochs=2) for seed in range(2)),
+    *(Spec((12,), seed, epochs=2, share=0.5) for seed in range(2)),
+    *(Spec((10,), seed, epochs=2, learning_rate=0.01) for seed in range(2)),
+    Spec((7,), 5, epochs=2),
+]
+
+
+def digests(specs, data, store):
+    """What the records of specifications measured, in their order."""
+    found = [store.get(key(spec, data.digest)) for spec in specs]
+    assert [record and record.spec for record in found] == specs
+    return [result_digest([record]) for record in found]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, tmp_path_factory):
+    """The digests of SPECS, trained in this process at one go."""
+    store = Store(tmp_path_factory.mktemp("undisturbed"), None)
+    assert sweep.train_missing(SPECS, small, store, workers=1) == len(SPECS)
+    return digests(SPECS, small, store)
+
+
+# Specifications
+
+
+@pytest.mark.parametrize("hidden", [*SEVEN, (7,)])
+def test_parameters_are_those_of_the_network(hidden):
+    for features, classes in ((784, 10), (5, 3)):
+        network = StackedMLP((features, *hidden, classes), [0, 1]).member(0)
+        counted = sum(tensor.numel() for tensor in network.parameters())
+        assert parameters(Spec(hidden, 0), features, classes) == counted
+
+
+def test_cost_grows_with_the_work():
+    spec = Spec(LARGE, 0, epochs=10)
+    assert cost(spec) == pytest.approx(10 * cost(replace(spec, epochs=1)))
+    assert cost(spec, rows=600) == pytest.approx(cost(spec) / 100)
+    networks = [cost(Spec(hidden, 0)) for hidden in SEVEN]
+    assert networks == sorted(networks, reverse=True)
+    none, some, more = (cost(replace(spec, share=share)) for share in (1e-9, 0.2, 0.4))
+    assert more - some == pytest.approx(some - none)
+    assert 0 < none < some  # without any training rows, the evaluations remain
+    for changes in ({"seed": 9}, {"random_labels": 0.5}):
+        assert cost(replace(spec, **changes)) == cost(spec)
+
+
+def test_unit_seconds_is_time_over_cost(fashion, monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    late = iter([5.0, 0.0, 3.0])  # what else the machine does
+
+    def train(specs, data):
+        work = sum(cost(spec, len(data.train_images)) for spec in specs)
+        assert len(data.train_images) == len(data.train_labels)
+        assert len(data.test_images) == len(data.test_labels)
+        clock.now += 2e-6 * work + next(late, 0.0)
+
+    monkeypatch.setattr(sweep, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(sweep.trainer, "train", train)
+    assert sweep.unit_seconds(fashion) == pytest.approx(2e-6)
+
+
+def test_unit_seconds_of_this_machine(fashion):
+    assert 1e-8 < sweep.unit_seconds(fashion) < 1e-3
+
+
+# Stacks
+
+some_specs = st.lists(
+    st.builds(
+        Spec,
+        hidden=st.sampled_from([LARGE, (128, 64, 64), (64, 32, 32), (8, 4, 4), (7,)]),
+        seed=st.integers(0, 12),
+        epochs=st.sampled_from([1, 80]),
+        share=st.sampled_from([0.3, 1.0]),
+        random_labels=st.sampled_from([0.0, 0.5]),
+    ),
+    max_size=60,
+)
+# Long runs of one network, which need several stacks.
+many_seeds = st.builds(
+    lambda hidden, seeds: [Spec(hidden, seed) for seed in range(seeds)],
+    st.sampled_from(SEVEN),
+    st.integers(1, 40),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(some_specs | many_seeds)
+def test_stacks_hold_every_member_once_with_its_like(specs):
+    result = stacks(iter(specs))
+    assert Counter(spec for stack in result for spec in stack) == Counter(specs)
+    members = Counter(spec.stack_key() for spec in specs)
+    sizes = {}
+    for stack in result:
+        (shared,) = {spec.stack_key() for spec in stack}
+        sizes.setdefault(shared, []).append(len(stack))
+        assert len(stack) >= 2 or members[shared] == 1
+        assert len(stack) <= 3 or (
+            len(stack) <= 8 and len(stack) * parameters(stack[0]) <= sweep.CACHED_WEIGHTS
+        )
+    for shared, each in sizes.items():
+        assert max(each) - min(each) <= 1
+        # No more stacks than needed: with one less, one would be too long.
+        longest = -(-members[shared] // (len(each) - 1)) if len(each) > 1 else 9
+        weights = parameters(Spec(shared[0], 0))
+        assert longest > 8 or (longest > 3 and longest * weights > sweep.CACHED_WEIGHTS)
+    costs = [sum(map(cost, stack)) for stack in result]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_stacks_of_nothing_and_of_the_report():
+    assert stacks([]) == []
+    result = stacks(specifications("capacity", 5, 80))
+    of_each = {hidden: [len(s) for s in result if s[0].hidden == hidden] for hidden in SEVEN}
+    assert of_each == {LARGE: [3, 2], SEVEN[1]: [3, 2], **{small: [5] for small in SEVEN[2:]}}
+    assert result[0][0].hidden == LARGE
+
+
+# Training
+
+
+@pytest.mark.parametrize("members", [(1, 1), (2, 2), (3, 3)])
+def test_stacks_do_not_change_a_record(small, tmp_path, undisturbed, monkeypatch, members):
+    monkeypatch.setattr(sweep, "MEMBERS", members)
+    assert max(map(len, stacks(SPECS))) == members[1]
+    store = Store(tmp_path, None)
+    sweep.train_missing(SPECS[::-1], small, store, workers=1)
+    assert digests(SPECS, small, store) == undisturbed
+
+
+def test_only_what_is_missing_is_trained(small, tmp_path, undisturbed, monkeypatch):
+    trained = {}
+    train = sweep.trainer.train
+
+    def watched(specs, *others, **more):
+        trained.update(dict.fromkeys(specs))  # twice for a stack of one, which calls itself
+        return train(specs, *others, **more)
+
+    monkeypatch.setattr(sweep.trainer, "train", watched)
+    store, (one, two, three) = Store(tmp_path, None), SPECS[:3]
+
+    def missing(specs, data=small, store=store):
+        trained.clear()
+        assert sweep.train_missing(specs, data, store, workers=1) == len(trained)
+        return list(trained)
+
+    assert missing([]) == []
+    assert missing([two]) == [two]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert missing([one, two, three, one, three, replace(one)]) == [one, three]
+    assert missing([three, two, one]) == []
+    assert all(path.stat().st_mtime_ns == then for path, then in before.items())
+    assert digests([one, two, three], small, store) == undisturbed[:3]
+    # Where a file is spoiled, and for other data, it is missing again.
+    path = tmp_path / f"{key(two, small.digest)}.npz"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert missing([one, two, three]) == [two]
+    assert missing([one], replace(small, digest="other")) == [one]
+    assert digests([one, two, three], small, Store(tmp_path, None)) == undisturbed[:3]
+
+
+def test_nothing_to_train_touches_nothing(small, tmp_path):
+    calls = []
+    folder = tmp_path / "none"
+    assert sweep.train_missing([], small, Store(folder, None), show=calls.append) == 0
+    assert not calls
+    assert not folder.exists()
+
+
+def test_an_error_of_a_worker_reaches_the_caller(small, tmp_path):
+    threads = threading.active_count()
+    good, bad = Spec((16, 8), 0, epochs=2), Spec((8,), 0, epochs=1, share=1.5)
+    with pytest.raises(ValueError, match=r"share must .* 1\.5"):
+        sweep.train_missing([bad, good], small, Store(tmp_path, None), workers=1, show=print)
+    assert threading.active_count() == threads
+
+
+# Progress
+
+
+def test_progress_is_shown(small, tmp_path, monkeypatch):
+    # Twice a second would be too rare for networks as small as these.
+    impatient = SimpleNamespace(
+        perf_counter=time.perf_counter, sleep=lambda _, sleep=time.sleep: sleep(0.005)
+    )
+    monkeypatch.setattr(sweep, "time", impatient)
+    shown = []
+    sweep.train_missing(SPECS, small, Store(tmp_path, None), workers=1, show=shown.append)
+    assert len(shown) > 3
+    assert shown[0].done < 0.5 < shown[-1].done
+    for before, after in pairwise(shown):
+        assert 0 <= before.done <= after.done <= 1
+        assert 0 <= before.elapsed < after.elapsed
+    for progress in shown:
+        assert all(stack in stacks(SPECS) for stack, _ in progress.running)
+        assert all(0 <= epochs <= stack[0].epochs for stack, epochs in progress.running)
+    # With one worker there is one stack at a time, and some epoch of it was seen.
+    seen = [progress.running[0][0] for progress in shown if len(progress.running) == 1]
+    order = [stack for stack, _ in groupby(seen)]
+    assert len(order) >= 2
+    assert [stacks(SPECS).index(stack) for stack in order] == sorted(
+        stacks(SPECS).index(stack) for stack in order
+    )
+
+
+def test_the_time_left_is_what_the_rest_takes():
+    assert Progress([], done=0.25, elapsed=10.0).left == pytest.approx(30)
+    assert Progress([], done=1.0, elapsed=10.0).left == 0
+    assert Progress([], done=0.0, elapsed=10.0).left == np.inf
+
+
+# Worker processes, killed and started again
+
+CHILD = """
+import json, os, resource, signal, sys, time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from rethink import sweep
+from rethink.data import Dataset
+from rethink.records import Store
+from rethink.trainer import Spec
+
+folder, specs = Path(sys.argv[1]), eval(sys.argv[2])
+with np.load(folder / "data.npz") as file:
+    arrays = dict(file)
+data = Dataset(**arrays, name="small", classes=tuple("0123456789"), digest="small")
+
+def train(name, workers, show=None):
+    sweep.train_missing(specs, data, Store(folder / name, None), workers, show)
+
+if not os.fork():
+    # A file that grows longer kills the process while it is written.
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+    train("killed", 1)
+    os._exit(0)
+print(os.WTERMSIG(os.wait()[1]), flush=True)
+
+sleep, shown = time.sleep, []
+sweep.time = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: sleep(0.005))
+train("whole", 2, lambda now: shown.append((now.done, sum(epochs for _, epochs in now.running))))
+print(json.dumps(shown), flush=True)
+
+input()
+train("killed", 2)
+"""
+
+
+@pytest.fixture(scope="module")
+def child(small, tmp_path_factory):
+    """Start a process (group) that trains SPECS: killed at the first, wholly, killed by a test."""
+    folder = tmp_path_factory.mktemp("child")
+    arrays = {name: array for name, array in vars(small).items() if isinstance(array, np.ndarray)}
+    np.savez(folder / "data.npz", **arrays)
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(folder), str(SPECS)],
+        env=os.environ | {"TMPDIR": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        ended_by = int(process.stdout.readline())
+        shown = json.loads(process.stdout.readline())
+        yield SimpleNamespace(process=process, folder=folder, ended_by=ended_by, shown=shown)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_workers_do_not_change_a_record(child, small, undisturbed):
+    assert digests(SPECS, small, Store(child.folder / "whole", None)) == undisturbed
+    assert len(list((child.folder / "whole").iterdir())) == len(SPECS)
+
+
+def test_the_progress_of_workers_is_shown(child):
+    done, epochs = zip(*child.shown, strict=True)
+    assert sorted(done) == list(done)
+    assert done[0] == 0 < done[-1] <= 1
+    assert max(epochs) > 0
+
+
+def test_a_killed_training_goes_on_where_it_was(child, small, undisturbed):
+    folder = child.folder / "killed"
+    names = [key(spec, small.digest) for spec in SPECS]
+
+    def records():
+        return {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*")}
+
+    def found():
+        store = Store(folder, None)
+        return {folder / f"{name}.npz" for name in names if store.get(name)}
+
+    # Killed in the middle of writing the first record, of which only the beginning is there.
+    assert child.ended_by == signal.SIGXFSZ
+    (leftover,) = folder.iterdir()
+    assert leftover.stat().st_size == 1_000
+    assert found() == set(records()) == set()
+
+    # Killed with its workers as soon as a record is there.
+    child.process.stdin.write("go on\n")
+    child.process.stdin.flush()
+    while not records():
+        assert child.process.poll() is None
+        time.sleep(0.002)
+    os.killpg(child.process.pid, signal.SIGKILL)
+    assert child.process.wait(timeout=60) == -signal.SIGKILL
+    before = records()
+    assert found() == set(before)
+    assert 0 < len(before) < len(SPECS)
+
+    store = Store(folder, None)
+    assert sweep.train_missing(SPECS, small, store, workers=1) == len(SPECS) - len(before)
+    assert before.items() <= records().items()
+    assert digests(SPECS, small, store) == undisturbed
