@@ -4,9 +4,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from rethink import claims
+from rethink import claims, figures
 from rethink.claims import ClaimError, Published, Settled
-from rethink.statistics import prediction_interval
+from rethink.statistics import mean_interval, prediction_interval
 
 SEEDS = [0.881, 0.883, 0.885, 0.887, 0.889]
 
@@ -27,6 +27,7 @@ def shown(monkeypatch):
         outputs.append(new_output("display_data", data=data, metadata=metadata or {}))
 
     monkeypatch.setattr(claims, "display", display)
+    monkeypatch.setattr(figures, "display", display)
     return outputs
 
 
@@ -91,7 +92,7 @@ def test_what_is_handed_over_is_read_back(report, shown):
         "values": {
             "count": {"value": 60000, "tolerance": 0.0},
             "accuracy": {"value": 0.12346, "tolerance": 0.01},
-            "negative": {"value": -1234600.0, "tolerance": 0.0},
+            "negative": {"value": -1234567.9, "tolerance": 0.0},
             "words": {"value": "two words", "tolerance": 0.0},
         },
         "claims": {
@@ -112,11 +113,21 @@ def test_whole_numbers_stay_whole(shown, given, kind):
     assert (kept, type(kept)) == (given, kind)
 
 
-def test_last_bits_do_not_show(shown):
-    claims.value("a", 0.1 + 0.2)
-    claims.value("b", 0.3)
+@pytest.mark.parametrize(("tolerance", "noise"), [(0.0, 4e-17), (0.01, 4e-8)])
+def test_last_bits_do_not_show(shown, tolerance, noise):
+    claims.value("a", 0.3 + noise, tolerance)
+    claims.value("b", 0.3, tolerance)
     a, b = results(shown)["values"].values()
     assert a == b
+
+
+def test_an_interval_is_three_numbers(shown):
+    claims.interval("g", mean_interval(SEEDS), 0.01)
+    assert results(shown)["values"] == {
+        "g": {"value": 0.885, "tolerance": 0.01},
+        "g_low": {"value": 0.88107, "tolerance": 0.01},
+        "g_high": {"value": 0.88893, "tolerance": 0.01},
+    }
 
 
 def test_what_is_handed_over_shows_only_where_the_prose_asks(shown):

@@ -51,6 +51,13 @@ def test_colours_differ():
     assert len({figures.COLOURS[name] for name in ("train", "validation", "test")}) == 3
 
 
+def test_a_table_shows_its_rows_as_markdown(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", shown.append)
+    figures.table(("a", "b"), iter([("x", 1), ("**y**", 0.5)]))
+    assert [each.data for each in shown] == ["| a | b |\n| --- | --- |\n| x | 1 |\n| **y** | 0.5 |"]
+
+
 # ---- seeds ---------------------------------------------------------------------------------------
 
 GROUPS = [[0.1, 0.2, 0.6], [0.5], [], [0.7, 0.9]]

@@ -1,7 +1,9 @@
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_notebook, writes
@@ -51,7 +53,8 @@ def executed(monkeypatch):
         output = output or edition.book / f"{page}.ipynb"
         press.write_text(output, writes(new_notebook(metadata=about)))
         source = manuscript.read(edition.root, page)
-        found = {"values": {"length": len(source.cells)}, "claims": {}}
+        cells = [cell.source for cell in source.cells if cell.cell_type == "code"]
+        found = {"values": {"cells": len(cells)}, "claims": {}}
         press.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
 
     monkeypatch.setattr(press, "execute", execute)
@@ -60,7 +63,7 @@ def executed(monkeypatch):
 
 
 def render(edition):
-    press.write_text(edition.html / ".stamp", press.html_stamp(edition))
+    press.write_text(edition.html / "index.html", "")
 
 
 def make(edition, names):
@@ -147,7 +150,7 @@ def test_a_notebook_that_is_lost_or_of_another_text_is_executed_again(edition, e
 
 def test_a_book_that_was_executed_elsewhere_is_executed_here(edition, executed):
     make(edition, executed)
-    (edition.build / "executed.json").unlink()
+    shutil.rmtree(edition.build)
     assert len(make(edition, executed)) == 4
 
 
@@ -166,13 +169,47 @@ def test_what_was_executed_before_a_failure_is_not_executed_again(edition, execu
     assert make(edition, executed) == ["02-two", "summary"]
 
 
-def test_a_book_that_is_executed_and_not_rendered_is_rendered(edition, executed, monkeypatch):
+def test_after_a_change_of_the_looks_it_is_only_rendered(edition, executed, monkeypatch):
+    make(edition, executed)
+    monkeypatch.setattr(press, "execute", never)
+    rendered = []
+    monkeypatch.setattr(press, "render", rendered.append)
+    append(edition.root / "_config.yml")
+    cli.make(edition, False, None)
+    append(edition.root / "chapters" / "references.bib")
+    cli.make(edition, False, None)
+    assert rendered == [edition, edition]
+    cli.make(edition, False, None)
+    assert rendered == [edition, edition]
+
+
+def test_a_book_whose_rendering_failed_is_not_up_to_date(edition, executed, monkeypatch):
+    def fails(edition):
+        raise PressError("no")
+
     make(edition, executed)
     append(edition.root / "_config.yml")
-    monkeypatch.setattr(press, "execute", never)
-    assert not press.rendered(edition)
+    with monkeypatch.context() as patch:
+        patch.setattr(press, "render", fails)
+        for _ in range(2):
+            with pytest.raises(PressError, match="no"):
+                cli.make(edition, False, None)
+    (edition.html / "index.html").unlink()
     cli.make(edition, False, None)
-    assert press.rendered(edition)
+    assert (edition.html / "index.html").exists()
+
+
+def test_with_nothing_to_do_nothing_is_looked_up_unless_runs_are_to_be_fresh(
+    edition, executed, monkeypatch
+):
+    make(edition, executed)
+    calls = []
+    train = cli.train
+    monkeypatch.setattr(cli, "train", lambda *given: calls.append(given) or train(*given))
+    cli.make(edition, False, None)
+    assert not calls
+    cli.make(edition, True, None)
+    assert len(calls) == 1
 
 
 def test_the_draft_is_a_book_of_its_own(edition, executed):
@@ -192,6 +229,7 @@ def test_the_draft_is_a_book_of_its_own(edition, executed):
 def test_a_broken_note_of_what_was_executed_is_as_good_as_none(edition, executed):
     make(edition, executed)
     (edition.build / "executed.json").write_text("{")
+    append(edition.root / "_config.yml")
     assert len(make(edition, executed)) == 4
 
 
@@ -242,16 +280,14 @@ def test_one_chapter_with_other_parameters_stays_out_of_the_book(edition, execut
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["99"], "index, 01-one, 02-two, summary, but '99' was given"),
+        (["99"], "index, summary, 01-one, 02-two, but '99' was given"),
         (["01", "-p", "nonsense", "1"], "01-one has no parameter 'nonsense'; it has: none"),
         (["01", "-p", "nonsense"], "a parameter needs a name and a value, but 'nonsense'"),
     ],
 )
 def test_a_wrong_name_stops_before_any_work(edition, monkeypatch, capsys, arguments, words):
-    monkeypatch.setattr(cli, "pages", lambda root: never())
     monkeypatch.setattr(cli, "train", never)
     monkeypatch.setattr(press, "execute", never)
-    monkeypatch.setattr(manuscript, "pages", lambda root: ["index", "01-one", "02-two", "summary"])
     assert main(monkeypatch, "chapter", *arguments) == 2
     said = capsys.readouterr()
     assert words in said.err
@@ -269,7 +305,7 @@ def test_a_wrong_name_stops_before_any_work(edition, monkeypatch, capsys, argume
 def test_a_wrong_name_is_one_clear_line(arguments, words):
     done = subprocess.run(
         [sys.executable, "-m", "rethink", "chapter", *arguments],
-        cwd=cli.__file__.split("/src/")[0],
+        cwd=Path(cli.__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=60,

@@ -12,6 +12,7 @@ from rethink.manuscript import (
     PressError,
     defaults,
     find_page,
+    inputs_digest,
     modules,
     pages,
     read,
@@ -383,6 +384,38 @@ def test_the_stamp_of_a_summary_changes_with_the_published_claims_and_not_with_i
     assert look(book, "summary") == before
     append(package / "published.csv")
     assert look(book, "summary") != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "_config.yml",
+        "_toc.yml",
+        "requirements.txt",
+        "chapters/setup.md",
+        "chapters/references.bib",
+        "chapters/_static/style.css",
+        "book/01-one.ipynb",
+        "book/results/01-one.json",
+        "../package/gamma.py",
+        "../package/published.csv",
+    ],
+)
+def test_the_digest_of_all_inputs_changes_with_each(book, package, change):
+    edition = Edition.full(book)
+    before = inputs_digest(edition)
+    append(book / change)
+    assert inputs_digest(edition) != before
+
+
+def test_the_digest_of_all_inputs_does_not_change_with_what_is_built(book, package):
+    edition = Edition.full(book)
+    before = inputs_digest(edition)
+    append(edition.html / "index.html")
+    append(package / "__pycache__" / "gamma.pyc")
+    append(book / "tests" / "test_more.py")
+    os.utime(book / "_toc.yml", (0, 0))
+    assert inputs_digest(edition) == before
 
 
 # ---- where the book is ---------------------------------------------------------------------------

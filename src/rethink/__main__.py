@@ -22,6 +22,7 @@ from rethink.manuscript import (
     ParameterError,
     PressError,
     find_page,
+    inputs_digest,
     pages,
     read,
     root,
@@ -151,9 +152,15 @@ def clean() -> None:
 
 def make(edition: Edition, fresh: bool, workers: int | None) -> None:
     """Train what is missing, execute what is stale and render, saying what is done."""
+    start = time.perf_counter()
+    complete, index = edition.build / "complete", edition.html / "index.html"
+    before = complete.read_text(encoding="utf-8") if complete.exists() else ""
+    if not fresh and index.exists() and before == inputs_digest(edition):
+        print(f"Nothing to do, the book is up to date: {index}")
+        return
+    # Imported late here and below: they take seconds, which a call with nothing to do should not.
     from rethink import press
 
-    start = time.perf_counter()
     order = pages(edition.root)
     for page in order:
         settings(edition.root, page, edition.overrides.get(page, {}))
@@ -182,17 +189,15 @@ def make(edition: Edition, fresh: bool, workers: int | None) -> None:
         state[page] = {"stamp": mark, "seconds": round(seconds, 1)}
         press.write_text(edition.build / "executed.json", json.dumps(state, indent=1))
     executed = time.perf_counter()
-    if count == 0 and not fresh and press.rendered(edition):
-        print(f"Nothing to do, the book is up to date: {edition.html / 'index.html'}")
-        return
     _render(edition)
+    press.write_text(complete, inputs_digest(edition))
     spent = {
         "data and runs": trained - start,
         "execution": executed - trained,
         "rendering": time.perf_counter() - executed,
     }
     console.print("Took " + ", ".join(f"{name} {_time(s)}" for name, s in spent.items()) + ".")
-    print(edition.html / "index.html")
+    print(index)
 
 
 def train(edition: Edition, names: list[str], fresh: bool, workers: int | None) -> dict[str, str]:
@@ -224,7 +229,7 @@ def train(edition: Edition, names: list[str], fresh: bool, workers: int | None) 
         _compare([(store.get(key), record) for key, record in whole.items()])
         for key, record in whole.items():
             store.put(key, record)
-    elif published and len(store):
+    elif published and names == pages(edition.root) and specs and len(store):
         _sample(edition, specs, data, store)
     if published and names == pages(edition.root):
         records.publish(edition.root / records.PUBLISHED, whole)
@@ -394,9 +399,11 @@ def main() -> None:
     except PressError as error:
         console.print(f"rethink: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("Stopped; nothing is half-written, and the same command goes on.")
-        sys.exit(130)
+    except SystemExit as stop:
+        # Typer has already turned Ctrl-C into this code.
+        if stop.code == 130:
+            console.print("Stopped; nothing is half-written, and the same command goes on.")
+        raise
 
 
 if __name__ == "__main__":

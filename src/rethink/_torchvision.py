@@ -19,11 +19,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Bytes = NDArray[np.uint8]
-
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _SILENCE = 10  # seconds without an answer after which a server is given up
 # The declarations last only as long as the object that made them.
@@ -45,20 +40,6 @@ def import_torchvision() -> ModuleType:
             library.define(name + _SIGNATURE)
         _libraries.append(library)
     return importlib.import_module("torchvision")
-
-
-def read_fashion_mnist(folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-    """Read the four files in FashionMNIST/raw of a folder.
-
-    Returns training images, training labels, test images and test labels: images of shape (n, 784),
-    labels of shape (n,).
-    """
-    datasets = import_torchvision().datasets
-    train, test = (datasets.FashionMNIST(folder, train=train) for train in (True, False))
-    return (
-        *(train.data.numpy().reshape(len(train), -1), train.targets.numpy().astype(np.uint8)),
-        *(test.data.numpy().reshape(len(test), -1), test.targets.numpy().astype(np.uint8)),
-    )
 
 
 def download_fashion_mnist(folder: Path) -> Path:

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from IPython.display import display
 from nbformat import NotebookNode
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rethink import figures
 from rethink.data import repository
-from rethink.statistics import prediction_interval
+from rethink.statistics import MeanInterval, prediction_interval
 
 VERDICTS = (
     "reproduced",
@@ -100,18 +100,36 @@ def number(claim: str) -> float:
     return found.value
 
 
+def numbers(pattern: str, places: Iterable[int]) -> NDArray[np.float64]:
+    """Return a row of published values: those of ``pattern`` with each place put in for ``{}``.
+
+    Raises:
+        KeyError: as `number`.
+    """
+    return np.array([number(pattern.format(place)) for place in places])
+
+
 def value(name: str, number: float, tolerance: float = 0.0) -> None:
     """Hand a number to the prose of this page, where ``{glue:text}`name:.3f``` shows it.
 
     Args:
         name: unique in the page.
-        number: a whole number is kept whole; others keep five significant digits, so that the last
-            bits, which depend on the processor, do not show.
+        number: a whole number is kept whole; others keep eight significant digits where they are
+            exact and five where they are not, so that the last bits, which depend on the processor,
+            do not show.
         tolerance: how far it may lie off when networks are trained anew on another type of machine;
             0 for what is exact.
     """
-    kept = int(number) if float(number).is_integer() else float(f"{number:.5g}")
+    digits = 5 if tolerance else 8
+    kept = int(number) if float(number).is_integer() else float(f"{number:.{digits}g}")
     _leave(name, repr(kept), {"tolerance": tolerance})
+
+
+def interval(name: str, measured: MeanInterval, tolerance: float) -> None:
+    """Hand a mean and its interval to the prose, as ``name``, ``name_low`` and ``name_high``."""
+    value(name, measured.mean, tolerance)
+    value(f"{name}_low", measured.low, tolerance)
+    value(f"{name}_high", measured.high, tolerance)
 
 
 def text(name: str, words: str) -> None:
@@ -169,11 +187,12 @@ def compare(claim: str, samples: ArrayLike) -> Settled:
     """Settle a claim about one training run: reproduced if one more seed could have given it.
 
     The published value is held against the 95 % prediction interval of the seeds, shape (seeds,).
-    With a single seed, as in a draft, the claim stays open.
+    With less than two seeds, as where all of a draft's are dead, the claim stays open.
     """
     said, values = number(claim), np.asarray(samples, dtype=float)
     if len(values) < 2:
-        return settle(claim, VERDICTS[0], f"{values.mean():.4f}", "", False)
+        shown = ", ".join(f"{value:.4f}" for value in values) or "no living seed"
+        return settle(claim, VERDICTS[0], shown, "", False)
     low, high = prediction_interval(values)
     inside = low <= said <= high
     where = "inside" if inside else "outside"
@@ -236,11 +255,17 @@ def results(notebook: NotebookNode) -> dict[str, dict[str, Any]]:
 
 
 def all_settled() -> list[Settled]:
-    """Return what the executed chapters of this book settled, in the order of published.csv."""
+    """Return what the executed chapters of this book settled, in the order of published.csv.
+
+    Raises:
+        ValueError: if two chapters settle the same claim.
+    """
     folder = Path(os.environ.get("RETHINK_BOOK") or (repository() or Path()) / "book") / "results"
     found: dict[str, Settled] = {}
     for path in sorted(folder.glob("*.json")):
         for claim in json.loads(path.read_text(encoding="utf-8"))["claims"].values():
+            if claim["id"] in found:
+                raise ValueError(f"{claim['id']!r} is settled in {path.stem} and before")
             found[claim["id"]] = Settled(**claim)
     return [found[claim] for claim in published() if claim in found]
 

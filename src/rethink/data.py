@@ -1,8 +1,9 @@
 """Data sets, verified on each load, and how their rows are split.
 
-`fashion_mnist` reads the four files of Fashion-MNIST from the cache, whatever put them there, and
-fetches those that are missing or broken. What is verified is their content, not the compressed
-files: Debian compressed its copy anew, so that the same images have other checksums there.
+`fashion_mnist` reads the four files of Fashion-MNIST from the cache, laid out as torchvision does,
+whatever put them there, and fetches those that are missing or broken. What is verified is their
+content, not the compressed files: Debian compressed its copy anew, so that the same images have
+other checksums there.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rethink._torchvision import download_fashion_mnist, read_fashion_mnist
+from rethink._torchvision import download_fashion_mnist
 
 SYSTEM_COPY = Path("/usr/share/datasets/fashion-mnist")
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
@@ -177,7 +178,8 @@ def split(rows: int, seed: int, share: float = 1.0, validation: float = 0.2) -> 
 def load(collection: Collection, cache: Path, sources: Sequence[Source] = ()) -> Dataset:
     """Return a verified data set, with what the cache lacks from `sources`; raises DataError."""
     raw = cache / _RAW
-    if any(_read(raw / part.name, part)[1] for part in collection.parts):
+    read = [_read(raw / part.name, part) for part in collection.parts]
+    if any(fault for _, fault in read):
         try:
             _supply(collection, raw, sources)
         except OSError as error:
@@ -185,18 +187,28 @@ def load(collection: Collection, cache: Path, sources: Sequence[Source] = ()) ->
                 f"The data cannot be put into {raw}: {_brief(error)}. Make that possible, or set "
                 "RETHINK_CACHE to a folder that you may write to."
             ) from error
-    arrays, digest = read_fashion_mnist(cache), hashlib.sha256()
-    for array, part in zip(arrays, collection.parts, strict=True):
-        array.flags.writeable = False
-        found = hashlib.sha256(array.data).hexdigest()
-        if found != part.sha256:
-            # An old torchvision's files in another form are read before those in raw/.
-            raise DataError(f"other values than in {raw / part.name}: empty {raw.parent} and retry")
-        digest.update(f"{array.dtype} {array.shape} {found} ".encode())
+        read = [_read(raw / part.name, part) for part in collection.parts]
+    # These are the files that torchvision's FashionMNIST reads, and a test holds the two against
+    # each other. Its import takes seconds, and the bytes are at hand since they were verified.
+    arrays: list[NDArray[np.uint8]] = []
+    digest = hashlib.sha256()
+    for (content, _), part in zip(read, collection.parts, strict=True):
+        array = np.frombuffer(content, np.uint8, offset=len(_header(part)))
+        arrays.append(array.reshape(part.shape[0], -1) if len(part.shape) > 1 else array)
+        digest.update(f"{array.dtype} {arrays[-1].shape} {part.sha256} ".encode())
     for labels in arrays[1::2]:
         if len(set(np.bincount(labels, minlength=len(collection.classes)))) != 1:
             raise DataError(f"{collection.name} must have as many images of every class")
-    return Dataset(collection.name, *arrays, collection.classes, digest.hexdigest())
+    images, labels, test_images, test_labels = arrays
+    return Dataset(
+        collection.name,
+        images,
+        labels,
+        test_images,
+        test_labels,
+        collection.classes,
+        digest.hexdigest(),
+    )
 
 
 def debian_package(scratch: Path, options: Sequence[str] = ()) -> Path:
@@ -235,13 +247,17 @@ def _read(path: Path, part: Part) -> tuple[bytes, str]:
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         return b"", f"cannot be read: {_brief(error)}"
-    # IDX: two zeros, the type (8 is uint8), the number of axes, the length of each in four bytes.
-    header = bytes([0, 0, 8, len(part.shape)]) + np.array(part.shape, ">u4").tobytes()
+    header = _header(part)
     expected = len(header) + int(np.prod(part.shape))
     if len(data) != expected:
         return data, f"has {len(data):,} bytes where {expected:,} belong"
     found = hashlib.sha256(memoryview(data)[len(header) :]).hexdigest()
     return data, "" if data.startswith(header) and found == part.sha256 else "has altered bytes"
+
+
+def _header(part: Part) -> bytes:
+    """Return an IDX file's beginning: two zeros, the type (8 is uint8), the shape."""
+    return bytes([0, 0, 8, len(part.shape)]) + np.array(part.shape, ">u4").tobytes()
 
 
 def _supply(collection: Collection, raw: Path, sources: Sequence[Source]) -> None:

@@ -53,6 +53,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     display(Markdown(text))  # type: ignore[no-untyped-call]
 
 
+def spread(shares: NDArray[np.float64]) -> str:
+    """Write shares, one a seed, as percent: mean ± standard deviation, a dash if there is none."""
+    if len(shares) < 2:
+        return f"{100 * shares[0]:.2f}" if len(shares) else "–"
+    return f"{100 * shares.mean():.2f}\u00a0±\u00a0{100 * shares.std(ddof=1):.2f}"
+
+
 def gallery(images: NDArray[np.uint8], labels: Sequence[str], columns: int = 10) -> Figure:
     """Show images of shape (n, 784) in rows, each under its label."""
     rows = -(-len(images) // columns)
@@ -121,10 +128,11 @@ def seeds(
         ax.plot(positions, means, color=colour, lw=1.4)
     if published is not None:
         ax.plot(positions, np.asarray(published, float), "x", ms=8, mew=1.8, color="black")
-    if label:
+    drawn = np.flatnonzero(np.isfinite(means))
+    if label and len(drawn):
         ax.annotate(
             label,
-            (positions[-1], means[-1]),
+            (positions[drawn[-1]], means[drawn[-1]]),
             xytext=(9, 0),
             textcoords="offset points",
             color=colour,

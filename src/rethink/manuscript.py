@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,13 @@ class Edition:
     @classmethod
     def draft(cls, root: Path) -> "Edition":
         """Return the quick edition, with the reduced parameters of chapters/drafts.yml."""
-        reduced = yaml.safe_load((root / "chapters" / "drafts.yml").read_text(encoding="utf-8"))
+        text = (root / "chapters" / "drafts.yml").read_text(encoding="utf-8")
+        reduced = yaml.safe_load(text) or {}
+        for page, values in reduced.items():
+            if page not in pages(root) or not isinstance(values, dict):
+                raise ParameterError(
+                    f"chapters/drafts.yml: {page} needs to be a page with parameters"
+                )
         build = root / "_build" / "draft"
         return cls(root, build / "book", build, reduced)
 
@@ -111,6 +118,11 @@ def read(root: Path, page: str) -> NotebookNode:
         raise PressError(f"_toc.yml names {page}, but chapters/{page}.md does not exist") from None
     except Exception as error:
         raise PressError(f"chapters/{page}.md cannot be read as MyST: {error}") from error
+    try:
+        defaults(notebook)
+        _trees(notebook)
+    except (SyntaxError, ValueError) as error:
+        raise PressError(f"chapters/{page}.md: {error}") from None
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
     notebook.metadata.pop("jupytext", None)
@@ -189,8 +201,13 @@ def modules(trees: Iterable[ast.AST]) -> set[str]:
         path = package / f"{name}.py"
         if name not in found and path.exists():
             found.add(name)
-            pending |= _imported([ast.parse(path.read_text(encoding="utf-8"))])
+            pending |= _imported_by(path.read_text(encoding="utf-8"))
     return found
+
+
+@lru_cache(maxsize=64)
+def _imported_by(source: str) -> frozenset[str]:
+    return frozenset(_imported([ast.parse(source)]))
 
 
 def _imported(trees: Iterable[ast.AST]) -> set[str]:
@@ -223,10 +240,24 @@ def stamp(edition: Edition, page: str, runs_digest: str) -> str:
     if "claims" in needed:
         files.append(Path(__file__).parent / "published.csv")
     if summarises(notebook):
-        files += sorted((edition.book / "results").glob("[0-9]*.json"))
+        others = [p for p in pages(edition.root) if not summarises(read(edition.root, p))]
+        results = [edition.book / "results" / f"{other}.json" for other in others]
+        files += [file for file in results if file.exists()]
     digest = hashlib.sha256("\0".join(parts).encode())
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def inputs_digest(edition: Edition) -> str:
+    """Return the digest of every file that goes into the book, and of what came out of it."""
+    root = edition.root
+    files = [root / name for name in ("_config.yml", "_toc.yml", "requirements.txt")]
+    for folder in (root / "chapters", Path(__file__).parent, edition.book):
+        files += [f for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.parent.name}/{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 

@@ -11,10 +11,12 @@ and Krell, arXiv:1810.02328; runs of several kinds, Barton and David, Biometrika
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+
+from rethink import ties
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -203,9 +205,9 @@ def thresholds(
     """
     sums, classes, codes, features = _line(values, labels, features)
     order = np.lexsort((codes, sums))
-    ties = _ties(sums[order], codes[order])
-    expected = _expected(ties, len(classes))
-    return Thresholds(classes, np.bincount(codes), features, expected, *_extremes(ties))
+    tied = ties.tabulate(sums[order], codes[order])
+    expected = ties.expected(tied, len(classes))
+    return Thresholds(classes, np.bincount(codes), features, expected, *ties.extremes(tied))
 
 
 def thresholds_in_order(
@@ -300,9 +302,12 @@ def progression(
     for i, m in enumerate(instances):
         for j in range(repeats if m < n else 1):
             rows = np.sort(rng.choice(n, size=m, replace=False)) if m < n else slice(None)
-            counts, subset = np.bincount(codes[rows], minlength=c), _ties(sums[rows], codes[rows])
+            counts, subset = (
+                np.bincount(codes[rows], minlength=c),
+                ties.tabulate(sums[rows], codes[rows]),
+            )
             # From j on: the whole is computed once and fills every repeat.
-            class_counts[i, j:], expected[i, j:] = counts, _expected(subset, c)
+            class_counts[i, j:], expected[i, j:] = counts, ties.expected(subset, c)
     # Two neighbours differ as often in a subset as in the whole, and m rows have m - 1 pairs.
     null_totals = null(np.bincount(codes)).total * (instances - 1) / max(n - 1, 1)
     return Progression(share, instances, class_counts, expected, null_totals)
@@ -336,74 +341,6 @@ def network_mec(sizes: Sequence[int], rule: Rule = "report") -> NetworkMEC:
         reaching = min(units[1 : i + 1]) if rule == "tfmeter" else units[i]
         layers.append(min((units[i] + 1) * units[i + 1], reaching))
     return NetworkMEC(units, rule, tuple(layers))
-
-
-class _Ties(NamedTuple):
-    """The sorted line as a sparse table: an entry per tie and class that occurs in it, in order."""
-
-    tie: Ints  # which group of equal sums, from 0
-    label: Ints  # which class
-    rows: Ints  # how many of that class are in that tie
-    size: Ints  # how many are in that tie in all, one value per tie
-
-
-def _ties(sums: npt.NDArray[Any], codes: Ints) -> _Ties:
-    """Tabulate rows sorted by sum, then by class."""
-    new_tie = np.append(True, sums[1:] != sums[:-1])
-    starts = np.flatnonzero(new_tie | np.append(True, codes[1:] != codes[:-1]))
-    tie = np.cumsum(new_tie)[starts] - 1
-    count = np.diff(np.append(starts, len(codes)))
-    size = np.diff(np.append(np.flatnonzero(new_tie), len(codes)))
-    return _Ties(tie, codes[starts], count, size)
-
-
-def _expected(ties: _Ties, classes: int) -> Floats:
-    """Expected thresholds into each class over uniformly random orders of every tie."""
-    share = ties.rows / ties.size[ties.tie]
-    # n rows have n - 1 neighbouring pairs, each (other, c) with chance (n - n_c) n_c / (n (n - 1)).
-    inside = ties.rows * (1 - share)
-    # The last row of a tie and the first of the next are independent draws. Keys ascend, so the
-    # same class in the tie before, where it occurs, is found by bisection.
-    key = ties.tie * classes + ties.label
-    at = np.searchsorted(key, key - classes)
-    share_before = np.where(key[at] == key - classes, share[at], 0.0)
-    between = np.where(ties.tie > 0, share * (1 - share_before), 0.0)
-    counts = np.bincount(ties.label, weights=inside + between, minlength=classes)
-    return counts.astype(np.float64)
-
-
-def _extremes(ties: _Ties) -> tuple[int, int]:
-    """Fewest and most thresholds over all orders of the ties.
-
-    A dynamic programme over the ties whose state is the class in which the line ends. Where it
-    ends is worth at most one threshold at the next boundary, so a line that is behind by one never
-    gets ahead: the best total suffices, with the classes in which a line of that total can end.
-    """
-    fewest = most = -1  # nothing stands before the first tie, so entering it is no threshold
-    ends: set[int] = set()  # last classes of the lines with the fewest thresholds
-    only_end = -1  # last class of every line with the most thresholds; -1 where there are several
-    label, count = ties.label.tolist(), ties.rows.tolist()
-    stops = np.cumsum(np.bincount(ties.tie)).tolist()
-    for start, stop, n in zip([0, *stops[:-1]], stops, ties.size.tolist(), strict=True):
-        # Fewest: a block per class, beginning with the class that the line ended in, if it can.
-        present = set(label[start:stop])
-        shared = ends & present
-        fewest += len(present) - 1 + (not shared)
-        ends = present - shared if len(shared) == 1 < len(present) else present
-        # Most: equal neighbours are forced only by a class with more than half of the tie, which
-        # then stands at both ends, every other row parting two of its own.
-        largest = max(count[start:stop])
-        commonest = label[count.index(largest, start, stop)]
-        if 2 * largest > n:
-            most += 2 * (n - largest) + (commonest != only_end)
-            only_end = commonest
-        else:
-            # All n - 1 pairs and the boundary change. The end is fixed only where the line came in
-            # on a class with exactly half of the tie: that class cannot begin, so it must end.
-            most += n
-            kept = only_end in present and 2 * count[label.index(only_end, start, stop)] == n
-            only_end = only_end if kept else -1
-    return fewest, most
 
 
 def _inverse_share_bits(expected: Floats, class_counts: Ints) -> Floats:

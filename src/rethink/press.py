@@ -1,6 +1,5 @@
 """From a chapter's text to an executed notebook, and from those to the HTML of the book."""
 
-import hashlib
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
@@ -47,9 +47,12 @@ def execute(edition: Edition, page: str, mark: str, output: Path | None = None) 
             cwd=edition.root,
             progress_bar=False,
             record_timing=False,
-            # The kernel would warn on the terminal that its port is open to this machine.
-            extra_arguments=["--log-level=ERROR"],
+            # The kernel would talk on the terminal: that its port is open to this machine, and that
+            # it was interrupted at the end.
+            extra_arguments=["--log-level=CRITICAL"],
         )
+    except DeadKernelError as error:
+        raise PressError(f"chapters/{page}.md: {error}; too little memory?") from None
     except PapermillExecutionError as error:
         raise PressError(_explain(page, error, unfinished)) from None
     finally:
@@ -133,33 +136,13 @@ def render(edition: Edition) -> None:
     if done.returncode or not (built / "index.html").exists():
         tail = log.read_text(encoding="utf-8").splitlines()[-25:]
         raise PressError("Jupyter Book failed:\n" + "\n".join(f"    {line}" for line in tail))
-    (built / ".stamp").write_text(html_stamp(edition), encoding="utf-8")
     old = edition.build / "old"
-    shutil.rmtree(old, ignore_errors=True)
     if edition.html.exists():
+        shutil.rmtree(old, ignore_errors=True)
         edition.html.rename(old)
     built.rename(edition.html)
     for folder in (old, source, work):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def rendered(edition: Edition) -> bool:
-    """Tell whether the HTML shows the notebooks as they are."""
-    mark = edition.html / ".stamp"
-    return mark.exists() and mark.read_text(encoding="utf-8") == html_stamp(edition)
-
-
-def html_stamp(edition: Edition) -> str:
-    """Return the digest of everything that the HTML depends on."""
-    root = edition.root
-    files = [root / "_config.yml", root / "_toc.yml", root / "requirements.txt", Path(__file__)]
-    files += [root / "chapters" / "references.bib"]
-    files += [edition.book / f"{page}.ipynb" for page in pages(root)]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + b"\0")
-        digest.update(file.read_bytes() if file.exists() else b"missing")
-    return digest.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

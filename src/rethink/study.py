@@ -126,6 +126,11 @@ class Runs:
             [confusion(labels, r.test_predictions, len(r.train_confusion)) for r in self.records]
         )
 
+    def living(self) -> "Runs":
+        """Return the members that are not dead, which may be none."""
+        gone = self.dead()
+        return Runs(tuple(r for r, dead in zip(self.records, gone, strict=True) if not dead))
+
     def dead(self) -> NDArray[np.bool_]:
         """Tell which members answer every test row with one class; shape (members,)."""
         return np.array([len(np.unique(r.test_predictions)) == 1 for r in self.records])
