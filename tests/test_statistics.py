@@ -38,6 +38,14 @@ def test_equal_samples_have_no_width():
     assert (interval.low, interval.mean, interval.high, interval.sd) == (0.5, 0.5, 0.5, 0.0)
 
 
+def test_one_seed_excludes_nothing():
+    interval = statistics.mean_interval([0.5])
+    assert interval.mean == 0.5
+    assert np.isnan(interval.sd)
+    assert (interval.low, interval.high) == (-np.inf, np.inf)
+    assert statistics.prediction_interval([0.5]) == (-np.inf, np.inf)
+
+
 def test_five_seeds_cover_what_they_claim():
     draws = np.random.default_rng(0).normal(size=(2000, 5))
     intervals = [statistics.mean_interval(row) for row in draws]
@@ -99,7 +107,7 @@ def test_results_become_json():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: statistics.mean_interval([1.0]), "samples must have shape"),
+        (lambda: statistics.mean_interval([]), "samples must have shape"),
         (lambda: statistics.mean_interval([[1.0, 2.0]]), "samples must have shape"),
         (lambda: statistics.mean_interval([1.0, np.nan]), "samples must be finite"),
         (lambda: statistics.mean_interval([1, 2], 95), "confidence must lie between 0 and 1.*95"),

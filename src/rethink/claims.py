@@ -31,6 +31,7 @@ VERDICTS = (
     "contradicted",
     "cannot be tested",
 )
+_UNSAID = ("", "share", "count")
 # MyST-NB shows what is under this prefix only where the prose asks for it.
 _HIDDEN = "application/papermill.record/"
 
@@ -137,7 +138,9 @@ def text(name: str, words: str) -> None:
     _leave(name, words, {"tolerance": 0.0})
 
 
-def settle(claim: str, verdict: str, measured: str, reason: str, holds: bool) -> Settled:
+def settle(
+    claim: str, verdict: str, measured: str, reason: str, holds: bool | None = None
+) -> Settled:
     """Give the verdict on a claim, if the numbers support it.
 
     Args:
@@ -145,11 +148,12 @@ def settle(claim: str, verdict: str, measured: str, reason: str, holds: bool) ->
         verdict: one of ``VERDICTS``.
         measured: what was measured, with its interval.
         reason: why the verdict follows.
-        holds: whether the numbers say so. Write the condition, not its result.
+        holds: whether the numbers say so. Write the condition, not its result. Only what cannot be
+            tested has none.
 
     Raises:
         KeyError: if there is no such claim.
-        ValueError: if there is no such verdict.
+        ValueError: if there is no such verdict, or a verdict that could be tested has no condition.
         ClaimError: if the condition does not hold. With reduced parameters it need not: then the
             claim stays open.
     """
@@ -157,7 +161,9 @@ def settle(claim: str, verdict: str, measured: str, reason: str, holds: bool) ->
         raise KeyError(f"published.csv has no claim {claim!r}")
     if verdict not in VERDICTS:
         raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, but {verdict!r} was given")
-    if not holds:
+    if (holds is None) != (verdict == VERDICTS[-1]):
+        raise ValueError(f"{claim!r}: every verdict but “{VERDICTS[-1]}” needs a condition")
+    if holds is False:
         if not reduced():
             statement = published()[claim].statement
             raise ClaimError(
@@ -178,7 +184,7 @@ def same(claim: str, measured: float) -> Settled:
     said = number(claim)
     digits = len(f"{said:.10f}".rstrip("0").partition(".")[2])
     equal = round(measured, digits) == said
-    kept = f"{measured:,.{digits}f}" + (f" {row.unit}" if row.unit not in ("", "share") else "")
+    kept = f"{measured:,.{digits}f}" + (f" {row.unit}" if row.unit not in _UNSAID else "")
     reason = "the same number" if equal else f"it is not {said:,.{digits}f}"
     return settle(claim, "reproduced" if equal else "contradicted", kept, reason, True)
 
@@ -225,7 +231,7 @@ def table(settled: Iterable[Settled]) -> None:
     rows = []
     for claim in settled:
         row = published()[claim.id]
-        said = f"{row.statement} ({_edition(row.edition)}, {row.place})"
+        said = f"{row.statement} ({_place(row)})"
         verdict = f"**{claim.verdict}**: {claim.reason}"
         rows.append((said, _shown(row), claim.measured, verdict))
     figures.table(("The report", "Says", "Measured here", "Verdict"), rows)
@@ -307,8 +313,9 @@ def _shown(row: Published) -> str:
     if row.value is None:
         return "–"
     digits = f"{row.value:,.4f}".rstrip("0").rstrip(".")
-    return f"{digits} {row.unit}" if row.unit not in ("", "share", "count") else digits
+    return f"{digits} {row.unit}" if row.unit not in _UNSAID else digits
 
 
-def _edition(edition: int) -> str:
-    return "first edition" if edition == 1 else "second edition"
+def _place(row: Published) -> str:
+    edition = "first edition" if row.edition == 1 else "second edition"
+    return row.place if row.place.startswith(edition) else f"{edition}, {row.place}"

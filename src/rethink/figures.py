@@ -60,6 +60,11 @@ def spread(shares: NDArray[np.float64]) -> str:
     return f"{100 * shares.mean():.2f}\u00a0±\u00a0{100 * shares.std(ddof=1):.2f}"
 
 
+def network(hidden: Sequence[int]) -> str:
+    """Write hidden layers as a name that does not break over lines, such as 256‑128‑128."""
+    return "\u2011".join(str(units) for units in hidden)
+
+
 def gallery(images: NDArray[np.uint8], labels: Sequence[str], columns: int = 10) -> Figure:
     """Show images of shape (n, 784) in rows, each under its label."""
     rows = -(-len(images) // columns)

@@ -63,18 +63,23 @@ class Proportion:
 def mean_interval(samples: npt.ArrayLike, confidence: float = 0.95) -> MeanInterval:
     """Mean over seeds with Student's t interval, mean ± t(n - 1) sd / sqrt(n).
 
+    One sample has no spread: its sd is NaN, and its interval holds everything.
+
     Args:
-        samples: one value per seed, shape (n,) with n of at least 2.
+        samples: one value per seed, shape (n,) with n of at least 1.
         confidence: coverage of the two-sided interval, between 0 and 1.
 
     Raises:
-        ValueError: fewer than two samples, one that is not finite, or a confidence out of range.
+        ValueError: no samples, one that is not finite, or a confidence out of range.
 
     >>> print(mean_interval([0.881, 0.883, 0.885, 0.887, 0.889]))
     0.8850 [0.8811, 0.8889], n = 5
     """
     x = _samples("samples", samples)
-    n, mean, sd = len(x), float(x.mean()), float(x.std(ddof=1))
+    n, mean = len(x), float(x.mean())
+    if n == 1:
+        return MeanInterval(n, mean, np.nan, -np.inf, np.inf, _confidence(confidence))
+    sd = float(x.std(ddof=1))
     reach = float(stats.t.ppf((1 + _confidence(confidence)) / 2, n - 1)) * sd / n**0.5
     return MeanInterval(n, mean, sd, mean - reach, mean + reach, confidence)
 
@@ -86,7 +91,7 @@ def prediction_interval(samples: npt.ArrayLike, confidence: float = 0.95) -> tup
     than the spread of runs.
 
     Args:
-        samples: one value per seed, shape (n,) with n of at least 2.
+        samples: one value per seed, shape (n,) with n of at least 1.
         confidence: share of further seeds that fall inside, between 0 and 1.
 
     Raises:
@@ -105,7 +110,7 @@ def paired_difference(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = 0.
     """Mean of a - b with Student's t interval over the differences of equal seeds.
 
     Args:
-        a: one value per seed, shape (n,) with n of at least 2.
+        a: one value per seed, shape (n,) with n of at least 1.
         b: the values of the same seeds in the same order, shape (n,).
         confidence: coverage of the two-sided interval, between 0 and 1.
 
@@ -148,8 +153,8 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Pr
 
 def _samples(name: str, samples: npt.ArrayLike) -> npt.NDArray[np.float64]:
     x = np.asarray(samples, dtype=np.float64)
-    if x.ndim != 1 or len(x) < 2:
-        raise ValueError(f"{name} must have shape (n,), n at least 2, but {x.shape} was passed")
+    if x.ndim != 1 or len(x) < 1:
+        raise ValueError(f"{name} must have shape (n,), n at least 1, but {x.shape} was passed")
     if not np.isfinite(x).all():
         raise ValueError(f"{name} must be finite, but {samples!r} was passed")
     return x

@@ -1,0 +1,257 @@
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from nbformat.v4 import new_notebook, writes
+from test_manuscript import SUMMARY, append, code, write_book, write_chapter
+
+from rethink import build, data, manuscript, press, records, study
+from rethink.manuscript import Edition, ParameterError, PressError
+
+CHAPTERS = {
+    "index": "# Tiny\n",
+    "summary": SUMMARY,
+    "01-one": code("def never():\n    from rethink import alpha"),
+    "02-two": code("def never():\n    from rethink import beta", "print(1)"),
+}
+
+
+@pytest.fixture
+def edition(tmp_path, monkeypatch):
+    """A book without studies, on a machine without records, in a package of other modules."""
+    package = tmp_path / "package"
+    for name in ("alpha", "beta", "claims"):
+        append(package / f"{name}.py", "")
+    append(package / "published.csv")
+    monkeypatch.setattr(manuscript, "__file__", str(package / "manuscript.py"))
+    monkeypatch.setenv("RETHINK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RETHINK_RUNS", str(tmp_path / "none.npz"))
+    root = write_book(tmp_path / "tiny", CHAPTERS)
+    monkeypatch.chdir(root)
+    return Edition.full(root)
+
+
+@pytest.fixture(autouse=True)
+def no_data(request, monkeypatch, small):
+    monkeypatch.setattr(data, "fashion_mnist", lambda: small)
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """The pages that were executed, in order; quick stand-ins for kernel and Jupyter Book."""
+    names = []
+
+    def execute(edition, page, mark, output=None):
+        names.append(page)
+        about = {"rethink": {"stamp": mark, "parameters": {}}}
+        output = output or edition.book / f"{page}.ipynb"
+        press.write_text(output, writes(new_notebook(metadata=about)))
+        source = manuscript.read(edition.root, page)
+        cells = [cell.source for cell in source.cells if cell.cell_type == "code"]
+        found = {"values": {"cells": len(cells)}, "claims": {}}
+        press.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
+
+    monkeypatch.setattr(press, "execute", execute)
+    monkeypatch.setattr(press, "render", render)
+    return names
+
+
+def render(edition):
+    press.write_text(edition.html / "index.html", "")
+
+
+def make(edition, names):
+    """Make the book; return which pages that executed."""
+    names.clear()
+    build.make(edition, False, None)
+    return list(names)
+
+
+def never(*_, **__):
+    pytest.fail("work was done")
+
+
+# ---- making a book -------------------------------------------------------------------------------
+
+
+def test_a_book_is_made_once(edition, monkeypatch, capsys):
+    """With a real kernel."""
+    write_book(edition.root / "two", {"index": "# Tiny\n", "01-one": code("print(1)")})
+    edition = Edition.full(edition.root / "two")
+    monkeypatch.setattr(press, "render", render)
+    build.make(edition, False, None)
+    said = capsys.readouterr()
+    assert "Executing 2 of 2 pages" in said.err
+    assert "01-one" in said.err
+    assert said.out.strip() == str(edition.html / "index.html")
+    assert '"1\\n"' in (edition.book / "01-one.ipynb").read_text(encoding="utf-8")
+
+    monkeypatch.setattr(press, "execute", never)
+    monkeypatch.setattr(press, "render", never)
+    build.make(edition, False, None)
+    said = capsys.readouterr()
+    assert said.out.startswith("Nothing to do, the book is up to date: ")
+    assert not said.err
+
+
+def test_pages_are_executed_in_order_and_summaries_last(edition, executed):
+    assert make(edition, executed) == ["index", "01-one", "02-two", "summary"]
+    assert make(edition, executed) == []
+
+
+def test_after_an_edit_only_that_page_is_executed(edition, executed, capsys):
+    make(edition, executed)
+    append(edition.root / "chapters" / "02-two.md", "More prose.\n")
+    capsys.readouterr()
+    assert make(edition, executed) == ["02-two"]
+    assert "Executing 1 of 4 pages" in capsys.readouterr().err
+    assert make(edition, executed) == []
+
+
+def test_after_a_change_of_what_a_page_found_summaries_are_executed_too(edition, executed):
+    make(edition, executed)
+    write_chapter(edition.root, "01-one", code("1", "2"))
+    assert make(edition, executed) == ["01-one", "summary"]
+    assert make(edition, executed) == []
+
+
+def test_after_a_change_of_a_module_only_its_pages_are_executed(edition, executed, tmp_path):
+    make(edition, executed)
+    append(tmp_path / "package" / "beta.py")
+    assert make(edition, executed) == ["02-two"]
+    append(tmp_path / "package" / "published.csv")
+    assert make(edition, executed) == ["summary"]
+    append(edition.root / "requirements.txt")
+    assert len(make(edition, executed)) == 4
+
+
+def test_a_notebook_that_is_lost_or_of_another_text_is_executed_again(edition, executed):
+    make(edition, executed)
+    (edition.book / "01-one.ipynb").unlink()
+    assert make(edition, executed) == ["01-one"]
+    other = writes(new_notebook(metadata={"rethink": {"stamp": "other"}}))
+    press.write_text(edition.book / "02-two.ipynb", other)
+    assert make(edition, executed) == ["02-two"]
+
+
+def test_a_book_that_was_executed_elsewhere_is_executed_here(edition, executed):
+    make(edition, executed)
+    shutil.rmtree(edition.build)
+    assert len(make(edition, executed)) == 4
+
+
+def test_what_was_executed_before_a_failure_is_not_executed_again(edition, executed, monkeypatch):
+    execute = press.execute
+
+    def fails(edition, page, *rest):
+        if page == "02-two":
+            raise PressError("no")
+        execute(edition, page, *rest)
+
+    with monkeypatch.context() as patch, pytest.raises(PressError, match="no"):
+        patch.setattr(press, "execute", fails)
+        build.make(edition, False, None)
+    assert executed == ["index", "01-one"]
+    assert make(edition, executed) == ["02-two", "summary"]
+
+
+def test_after_a_change_of_the_looks_it_is_only_rendered(edition, executed, monkeypatch):
+    make(edition, executed)
+    monkeypatch.setattr(press, "execute", never)
+    rendered = []
+    monkeypatch.setattr(press, "render", rendered.append)
+    append(edition.root / "_config.yml")
+    build.make(edition, False, None)
+    append(edition.root / "chapters" / "references.bib")
+    build.make(edition, False, None)
+    assert rendered == [edition, edition]
+    build.make(edition, False, None)
+    assert rendered == [edition, edition]
+
+
+def test_a_book_whose_rendering_failed_is_not_up_to_date(edition, executed, monkeypatch):
+    def fails(edition):
+        raise PressError("no")
+
+    make(edition, executed)
+    append(edition.root / "_config.yml")
+    with monkeypatch.context() as patch:
+        patch.setattr(press, "render", fails)
+        for _ in range(2):
+            with pytest.raises(PressError, match="no"):
+                build.make(edition, False, None)
+    (edition.html / "index.html").unlink()
+    build.make(edition, False, None)
+    assert (edition.html / "index.html").exists()
+
+
+def test_with_nothing_to_do_nothing_is_looked_up_unless_runs_are_to_be_fresh(
+    edition, executed, monkeypatch
+):
+    make(edition, executed)
+    calls = []
+    train = build.train
+    monkeypatch.setattr(build, "train", lambda *given: calls.append(given) or train(*given))
+    build.make(edition, False, None)
+    assert not calls
+    build.make(edition, True, None)
+    assert len(calls) == 1
+
+
+def test_the_draft_is_a_book_of_its_own(edition, executed):
+    text = "# One\n\n```{code-cell}\n:tags: [parameters]\n\nseeds = 5\n```\n"
+    write_chapter(edition.root, "01-one", text)
+    make(edition, executed)
+    full = {path: path.read_bytes() for path in edition.book.rglob("*.*")}
+    assert len(make(Edition.draft(edition.root), executed)) == 4
+    assert {path: path.read_bytes() for path in edition.book.rglob("*.*")} == full
+    assert make(edition, executed) == []
+    append(edition.root / "chapters" / "drafts.yml", "02-two: {sedes: 1}\n")
+    with pytest.raises(ParameterError, match="02-two has no parameter 'sedes'"):
+        make(Edition.draft(edition.root), executed)
+    assert not executed
+
+
+def test_a_broken_note_of_what_was_executed_is_as_good_as_none(edition, executed):
+    make(edition, executed)
+    (edition.build / "executed.json").write_text("{")
+    append(edition.root / "_config.yml")
+    assert len(make(edition, executed)) == 4
+
+
+def test_one_chapter_without_studies_is_no_reason_to_sample_records(edition, monkeypatch):
+    """Nor does it count as a sample of the whole book."""
+    file = edition.root / records.PUBLISHED
+    append(file, "records")
+    monkeypatch.setenv("RETHINK_RUNS", str(file))
+    monkeypatch.setattr(records.Store, "__len__", lambda self: 5)
+    monkeypatch.setattr(study, "audit", never)
+    build.train(edition, ["01-one"], False, None)
+    assert "sampled" not in build._load(edition)
+
+
+# ---- the command line ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (59.6, "60 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (150.1, "3 min"),
+        (7200, "120 min"),
+        (float("inf"), "unknown time"),
+    ],
+)
+def test_times_are_short(seconds, words):
+    assert build._time(seconds) == words
+
+
+def test_a_book_in_another_place_is_the_same_book(edition, executed):
+    elsewhere = replace(edition, build=edition.root / "elsewhere")
+    assert len(make(edition, executed)) == 4
+    assert len(make(elsewhere, executed)) == 4
+    assert elsewhere.html.exists()
