@@ -185,3 +185,10 @@ def test_sorted_line_counts_like_algorithm_1(ax, labels, thresholds):
 )
 def test_without_axes_the_current_ones_are_drawn_on(ax, draw):
     assert draw() is ax
+
+
+def test_spread_and_network_are_short():
+    assert figures.spread(np.array([0.9, 0.91, 0.92])) == "91.0\u00a0±\u00a01.0"
+    assert figures.spread(np.array([0.5])) == "50.0"
+    assert figures.spread(np.array([])) == "–"
+    assert figures.network((256, 128)) == "256\u2011128"

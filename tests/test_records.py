@@ -13,7 +13,7 @@ import pytest
 
 from rethink import records
 from rethink.records import Store, key, pack, publish, result_digest, unpack, write_arrays
-from rethink.trainer import Record, Spec
+from rethink.trainer import Record, Spec, train
 
 SPEC = Spec((8, 4), seed=1, epochs=3, share=0.3, random_labels=0.25)
 OTHER_SPEC = Spec((7,), seed=2, epochs=4, share=0.5, random_labels=0.5, batch=32, learning_rate=0.1)
@@ -388,3 +388,19 @@ def test_the_result_digest_sees_order_and_number():
     one, two = made(1), made(2)
     lists = ([], [one], [two], [one, two], [two, one], [one, one], [one, two, two])
     assert len({result_digest(each) for each in lists}) == len(lists)
+
+
+def test_equal_results_are_not_published_again(small, tmp_path):
+    record = train([Spec((5,), 0, epochs=1)], small)[0]
+    path = tmp_path / "runs.npz"
+    assert publish(path, {"a": record})
+    before = path.read_bytes()
+    assert not publish(
+        path, {"a": dataclasses.replace(record, seconds=9.0, environment={"device": "other"})}
+    )
+    assert path.read_bytes() == before
+    curves = record.curves | {"test": record.curves["test"] + 0.1}
+    assert publish(path, {"a": dataclasses.replace(record, curves=curves)})
+    assert publish(path, {"a": record, "b": record})
+    assert publish(path, {"a": record})
+    assert path.read_bytes() == before

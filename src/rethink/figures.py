@@ -56,8 +56,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def spread(shares: NDArray[np.float64]) -> str:
     """Write shares, one a seed, as percent: mean ± standard deviation, a dash if there is none."""
     if len(shares) < 2:
-        return f"{100 * shares[0]:.2f}" if len(shares) else "–"
-    return f"{100 * shares.mean():.2f}\u00a0±\u00a0{100 * shares.std(ddof=1):.2f}"
+        return f"{100 * shares[0]:.1f}" if len(shares) else "–"
+    return f"{100 * shares.mean():.1f}\u00a0±\u00a0{100 * shares.std(ddof=1):.1f}"
 
 
 def network(hidden: Sequence[int]) -> str:
