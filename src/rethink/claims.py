@@ -133,11 +133,6 @@ def interval(name: str, measured: MeanInterval, tolerance: float) -> None:
     value(f"{name}_high", measured.high, tolerance)
 
 
-def text(name: str, words: str) -> None:
-    """Hand words to the prose of this page."""
-    _leave(name, words, {"tolerance": 0.0})
-
-
 def settle(
     claim: str, verdict: str, measured: str, reason: str, holds: bool | None = None
 ) -> Settled:
@@ -249,14 +244,15 @@ def results(notebook: NotebookNode) -> dict[str, dict[str, Any]]:
     values: dict[str, Any] = {}
     claims: dict[str, Any] = {}
     for name, content, metadata in _left(notebook):
-        kind, _, claim = name.partition(":")
-        place, key = (claims, claim) if kind == "claim" else (values, name)
+        sort, _, claim = name.partition(":")
+        place, key = (claims, claim) if sort == "claim" else (values, name)
         if key in place:
             raise ValueError(f"{name!r} is handed over twice")
         if place is claims:
             place[key] = json.loads(content)
         else:
-            place[key] = {"value": _number(content), "tolerance": metadata["tolerance"]}
+            kind = int if content.lstrip("-").isdigit() else float
+            place[key] = {"value": kind(content), "tolerance": metadata["tolerance"]}
     return {"values": values, "claims": claims}
 
 
@@ -298,15 +294,6 @@ def _left(notebook: NotebookNode) -> Iterator[tuple[str, str, dict[str, Any]]]:
             if "rethink" in metadata:
                 content = output["data"][f"{_HIDDEN}text/plain"]
                 yield metadata["scrapbook"]["name"], content, metadata["rethink"]
-
-
-def _number(content: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(content)
-        except ValueError:
-            continue
-    return content
 
 
 def _shown(row: Published) -> str:
