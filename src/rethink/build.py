@@ -224,7 +224,7 @@ def render_book(edition: Edition) -> None:
     """Render the executed notebooks, showing that it is under way."""
     from rethink import press
 
-    with console.status("rendering, about half a minute"):
+    with console.status("rendering, a few seconds"):
         press.render(edition)
 
 
