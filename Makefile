@@ -2,13 +2,18 @@
 
 PYTHON ?= python3
 RUNS ?= published
+DEVICE ?= cpu
+DASK ?=
 N ?=
 ARGS ?=
 
 RETHINK = .venv/bin/rethink
+WORKERS = --device $(DEVICE) $(if $(DASK),--dask $(DASK))
 READY = .venv/.ready
 
-.PHONY: help setup book draft chapter html test serve data clean
+EXTRAS = .venv/.extras
+
+.PHONY: help setup extras book draft chapter html test bench serve data clean
 
 help: $(READY)
 	@$(RETHINK) --help
@@ -25,17 +30,28 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
+# Dask, for clusters, and what the benchmarks compare with.
+extras: $(EXTRAS)
+
+$(EXTRAS): $(READY)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -e '.[dask,bench]' -c constraints.txt
+	@touch $@
+
 book: $(READY)
-	@$(RETHINK) book --runs $(RUNS)
+	@$(RETHINK) book --runs $(RUNS) $(WORKERS)
 
 draft: $(READY)
-	@$(RETHINK) draft
+	@$(RETHINK) draft $(WORKERS)
 
 chapter: $(READY)
 	@$(RETHINK) chapter "$(N)" $(ARGS)
 
 html serve data test: $(READY)
 	@$(RETHINK) $@
+
+bench: $(EXTRAS)
+	@.venv/bin/python -m benchmarks
 
 clean:
 	@rm -rf _build

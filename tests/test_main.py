@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from rethink import __main__ as cli
 from rethink import data, manuscript, press
 from rethink.manuscript import Edition, ParameterError, PressError
+from rethink.workers import Workers
 
 
 def main(monkeypatch, *arguments):
@@ -135,7 +136,12 @@ def test_options_reach_the_work(edition, monkeypatch):
     monkeypatch.setattr(cli, "make", lambda *given: calls.append(given))
     assert main(monkeypatch, "book", "--runs", "fresh", "--workers", "1") == 0
     assert main(monkeypatch, "draft") == 0
-    assert calls == [(edition, True, 1), (Edition.draft(edition.root), False, None)]
+    assert main(monkeypatch, "book", "--device", "auto", "--dask", "tcp://here:8786") == 0
+    assert calls == [
+        (edition, True, Workers(1)),
+        (Edition.draft(edition.root), False, Workers()),
+        (edition, False, Workers(None, "auto", "tcp://here:8786")),
+    ]
 
 
 def test_a_check_that_fails_is_named_and_the_others_are_done(edition, monkeypatch, capsys):

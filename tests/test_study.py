@@ -1,12 +1,15 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rethink import study
-from rethink.records import Store, key
+from rethink.records import Spec, Store, key
 from rethink.study import LARGE, Runs, specifications
-from rethink.trainer import Spec, train
+from rethink.trainer import train
+from rethink.workers import Workers
 
 
 @pytest.mark.parametrize("name", study.STUDIES)
@@ -140,7 +143,7 @@ def test_compare_sees_what_differs(few):
 def test_an_audit_passes_true_records_and_catches_altered_ones(small, tmp_path):
     specs = [Spec((5,), seed, epochs=2) for seed in range(4)]
     store = Store(tmp_path, None)
-    study.train_missing(specs, small, store, workers=1)
+    study.train_missing(specs, small, store, workers=Workers(1))
     audits = study.audit(specs, small, store, seconds=60, seed=1)
     assert len(audits) == 2 * study.cores()
     assert all(audit.equal and audit.epochs == 2 for audit in audits)
@@ -150,3 +153,8 @@ def test_an_audit_passes_true_records_and_catches_altered_ones(small, tmp_path):
         curves = record.curves | {"test": record.curves["test"] + 0.005}
         store.put(key(spec, small.digest), replace(record, curves=curves))
     assert not any(a.passed for a in study.audit(specs, small, store, seconds=60, seed=1))
+
+
+def test_a_chapter_that_finds_all_records_needs_no_torch():
+    code = "import sys, rethink.claims, rethink.study; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

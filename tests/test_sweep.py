@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby, pairwise
+from random import Random
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,13 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rethink import sweep
+from rethink import sweep, trainer
 from rethink.mlp import StackedMLP
-from rethink.records import Store, key, result_digest
+from rethink.records import Spec, Store, key, result_digest
 from rethink.study import LARGE, SEVEN, specifications
 from rethink.sweep import Progress, cost, parameters, stacks
-from rethink.trainer import Spec
+from rethink.workers import Workers
 
+ONE = Workers(1)
 # Six stacks of other lengths, one of them with a single member; two differ in labels alone.
 SPECS = [
     *(Spec((16, 8), seed, epochs=4) for seed in range(3)),
@@ -45,7 +48,7 @@ def digests(specs, data, store):
 def undisturbed(small, tmp_path_factory):
     """The digests of SPECS, trained in this process at one go."""
     store = Store(tmp_path_factory.mktemp("undisturbed"), None)
-    assert sweep.train_missing(SPECS, small, store, workers=1) == len(SPECS)
+    assert sweep.train_missing(SPECS, small, store, workers=ONE) == len(SPECS)
     return digests(SPECS, small, store)
 
 
@@ -84,7 +87,7 @@ def test_unit_seconds_is_time_over_cost(fashion, monkeypatch):
         clock.now += 2e-6 * work + next(late, 0.0)
 
     monkeypatch.setattr(sweep, "time", SimpleNamespace(perf_counter=lambda: clock.now))
-    monkeypatch.setattr(sweep.trainer, "train", train)
+    monkeypatch.setattr(trainer, "train", train)
     assert sweep.unit_seconds(fashion) == pytest.approx(2e-6)
 
 
@@ -153,24 +156,24 @@ def test_stacks_do_not_change_a_record(small, tmp_path, undisturbed, monkeypatch
     monkeypatch.setattr(sweep, "MEMBERS", members)
     assert max(map(len, stacks(SPECS))) == members[1]
     store = Store(tmp_path, None)
-    sweep.train_missing(SPECS[::-1], small, store, workers=1)
+    sweep.train_missing(SPECS[::-1], small, store, workers=ONE)
     assert digests(SPECS, small, store) == undisturbed
 
 
 def test_only_what_is_missing_is_trained(small, tmp_path, undisturbed, monkeypatch):
     trained = {}
-    train = sweep.trainer.train
+    train = trainer.train
 
     def watched(specs, *others, **more):
         trained.update(dict.fromkeys(specs))  # twice for a stack of one, which calls itself
         return train(specs, *others, **more)
 
-    monkeypatch.setattr(sweep.trainer, "train", watched)
+    monkeypatch.setattr(trainer, "train", watched)
     store, (one, two, three) = Store(tmp_path, None), SPECS[:3]
 
     def missing(specs, data=small, store=store):
         trained.clear()
-        assert sweep.train_missing(specs, data, store, workers=1) == len(trained)
+        assert sweep.train_missing(specs, data, store, workers=ONE) == len(trained)
         return list(trained)
 
     assert missing([]) == []
@@ -200,7 +203,7 @@ def test_an_error_of_a_worker_reaches_the_caller(small, tmp_path):
     threads = threading.active_count()
     good, bad = Spec((16, 8), 0, epochs=2), Spec((8,), 0, epochs=1, share=1.5)
     with pytest.raises(ValueError, match=r"share must .* 1\.5"):
-        sweep.train_missing([bad, good], small, Store(tmp_path, None), workers=1, show=print)
+        sweep.train_missing([bad, good], small, Store(tmp_path, None), workers=ONE, show=print)
     assert threading.active_count() == threads
 
 
@@ -214,7 +217,7 @@ def test_progress_is_shown(small, tmp_path, monkeypatch):
     )
     monkeypatch.setattr(sweep, "time", impatient)
     shown = []
-    sweep.train_missing(SPECS, small, Store(tmp_path, None), workers=1, show=shown.append)
+    sweep.train_missing(SPECS, small, Store(tmp_path, None), workers=ONE, show=shown.append)
     assert len(shown) > 3
     assert shown[0].done < 0.5 < shown[-1].done
     for before, after in pairwise(shown):
@@ -241,106 +244,125 @@ def test_the_time_left_is_what_the_rest_takes():
 # Worker processes, killed and started again
 
 CHILD = """
-import json, os, resource, signal, sys, time
+import json, multiprocessing, os, pickle, resource, signal, sys, time
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-
 from rethink import sweep
-from rethink.data import Dataset
-from rethink.records import Store
-from rethink.trainer import Spec
+from rethink.records import Spec, Store
+from rethink.workers import LostWorkersError, Workers
 
-folder, specs = Path(sys.argv[1]), eval(sys.argv[2])
-with np.load(folder / "data.npz") as file:
-    arrays = dict(file)
-data = Dataset(**arrays, name="small", classes=tuple("0123456789"), digest="small")
-
-def train(name, workers, show=None):
-    sweep.train_missing(specs, data, Store(folder / name, None), workers, show)
-
-if not os.fork():
+folder, name, specs = Path(sys.argv[1]), sys.argv[2], eval(sys.argv[3])
+whom, moment, shown = sys.argv[4], float(sys.argv[5]), []
+data = pickle.loads((folder / "data").read_bytes())
+if whom == "writer":
     # A file that grows longer kills the process while it is written.
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
-    train("killed", 1)
-    os._exit(0)
-print(os.WTERMSIG(os.wait()[1]), flush=True)
 
-sleep, shown = time.sleep, []
+def show(now):
+    global moment
+    shown.append((now.done, sum(epochs for _, epochs in now.running)))
+    children = multiprocessing.active_children()
+    if now.done < moment or not children:
+        return
+    moment = 2
+    if whom == "all":
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid() if whom == "parent" else children[0].pid, signal.SIGKILL)
+
+sleep = time.sleep
 sweep.time = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: sleep(0.005))
-train("whole", 2, lambda now: shown.append((now.done, sum(epochs for _, epochs in now.running))))
-print(json.dumps(shown), flush=True)
-
-input()
-train("killed", 2)
+workers = Workers(1 if whom == "writer" else 2)
+try:
+    with workers.connected(data):
+        sweep.train_missing(specs, data, Store(folder / name, None), workers, show)
+except LostWorkersError as error:
+    sys.exit(str(error))
+print(json.dumps(shown))
 """
+# Sixteen stacks, so that some are left after five kills.
+MANY = [Spec((units, 8), seed, epochs=8) for units in range(9, 25) for seed in range(2)]
 
 
 @pytest.fixture(scope="module")
-def child(small, tmp_path_factory):
-    """Start a process (group) that trains SPECS: killed at the first, wholly, killed by a test."""
+def train(small, tmp_path_factory):
+    """Train in a process (group) of its own, some of which is killed at a share of the work."""
     folder = tmp_path_factory.mktemp("child")
-    arrays = {name: array for name, array in vars(small).items() if isinstance(array, np.ndarray)}
-    np.savez(folder / "data.npz", **arrays)
-    with subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(folder), str(SPECS)],
-        env=os.environ | {"TMPDIR": str(folder)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        ended_by = int(process.stdout.readline())
-        shown = json.loads(process.stdout.readline())
-        yield SimpleNamespace(process=process, folder=folder, ended_by=ended_by, shown=shown)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+    (folder / "data").write_bytes(pickle.dumps(small))
+
+    def run(name, specs, whom="nobody", moment=2.0):
+        # This ends when the last process that could write does: also the last orphaned worker.
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, str(folder), name, str(specs), whom, str(moment)],
+            env=os.environ | {"TMPDIR": str(folder), "JOBLIB_TEMP_FOLDER": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            start_new_session=True,
+            check=False,
+        )
+        return folder / name, done
+
+    return run
 
 
-def test_workers_do_not_change_a_record(child, small, undisturbed):
-    assert digests(SPECS, small, Store(child.folder / "whole", None)) == undisturbed
-    assert len(list((child.folder / "whole").iterdir())) == len(SPECS)
+@pytest.fixture(scope="module")
+def whole(train):
+    """The folder with the records of an undisturbed training, and the progress it showed."""
+    folder, done = train("whole", SPECS)
+    assert not done.stderr
+    return folder, json.loads(done.stdout)
 
 
-def test_the_progress_of_workers_is_shown(child):
-    done, epochs = zip(*child.shown, strict=True)
+def test_workers_do_not_change_a_record(whole, small, undisturbed):
+    folder, _ = whole
+    assert digests(SPECS, small, Store(folder, None)) == undisturbed
+    assert len(list(folder.iterdir())) == len(SPECS)
+
+
+def test_the_progress_of_workers_is_shown(whole):
+    done, epochs = zip(*whole[1], strict=True)
     assert sorted(done) == list(done)
     assert done[0] == 0 < done[-1] <= 1
     assert max(epochs) > 0
 
 
-def test_a_killed_training_goes_on_where_it_was(child, small, undisturbed):
-    folder = child.folder / "killed"
-    names = [key(spec, small.digest) for spec in SPECS]
+def test_a_record_half_written_by_a_killed_process_is_none(train, small, undisturbed):
+    folder, done = train("half", SPECS, "writer")
+    assert done.returncode == -signal.SIGXFSZ
+    (leftover,) = folder.iterdir()
+    assert leftover.stat().st_size == 1_000
+    store = Store(folder, None)
+    assert sweep.train_missing(SPECS, small, store, workers=ONE) == len(SPECS)
+    assert digests(SPECS, small, store) == undisturbed
 
+
+def test_a_training_killed_five_times_goes_on_where_it_was(train, small, tmp_path):
     def records():
         return {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*")}
 
-    def found():
-        store = Store(folder, None)
-        return {folder / f"{name}.npz" for name in names if store.get(name)}
-
-    # Killed in the middle of writing the first record, of which only the beginning is there.
-    assert child.ended_by == signal.SIGXFSZ
-    (leftover,) = folder.iterdir()
-    assert leftover.stat().st_size == 1_000
-    assert found() == set(records()) == set()
-
-    # Killed with its workers as soon as a record is there.
-    child.process.stdin.write("go on\n")
-    child.process.stdin.flush()
-    while not records():
-        assert child.process.poll() is None
-        time.sleep(0.002)
-    os.killpg(child.process.pid, signal.SIGKILL)
-    assert child.process.wait(timeout=60) == -signal.SIGKILL
-    before = records()
-    assert found() == set(before)
-    assert 0 < len(before) < len(SPECS)
-
-    store = Store(folder, None)
-    assert sweep.train_missing(SPECS, small, store, workers=1) == len(SPECS) - len(before)
+    random = Random(7)
+    before = {}
+    for whom in random.sample(["all", "all", "parent", "parent", "worker"], 5):
+        # Some as soon as there are workers, others in the middle.
+        folder, done = train("killed", MANY, whom, random.uniform(-0.2, 0.4))
+        if whom == "worker":
+            assert done.returncode == 1
+            assert "workers were lost" in done.stderr
+            assert "SIGKILL" in done.stderr
+            assert "Traceback" not in done.stderr
+        else:
+            assert done.returncode == -signal.SIGKILL
+        # What was there is left alone, and what is there is whole.
+        assert before.items() <= records().items()
+        before, store = records(), Store(folder, None)
+        found = [name for name in (key(spec, small.digest) for spec in MANY) if store.get(name)]
+        assert {folder / f"{name}.npz" for name in found} == set(before)
+        assert len(before) < len(MANY)
+    assert before
+    assert sweep.train_missing(MANY, small, store, workers=ONE) == len(MANY) - len(before)
     assert before.items() <= records().items()
-    assert digests(SPECS, small, store) == undisturbed
+    undisturbed = Store(tmp_path, None)
+    sweep.train_missing(MANY, small, undisturbed, workers=ONE)
+    assert digests(MANY, small, store) == digests(MANY, small, undisturbed)

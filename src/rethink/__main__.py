@@ -24,6 +24,7 @@ from rethink.manuscript import (
     settings,
     stamp,
 )
+from rethink.workers import LostWorkersError, Workers, WorkersError
 
 app = typer.Typer(
     help="Make the book that measures generalization, or parts of it.",
@@ -35,21 +36,34 @@ Runs = Annotated[
     Literal["published", "fresh"],
     typer.Option(help="Take training runs from the published records, or train every one anew."),
 ]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Training processes; by default one a core.")
+Processes = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Training processes; by default one a core.")
+]
+Device = Annotated[
+    Literal["cpu", "cuda", "auto"],
+    typer.Option(help="Train on the processor, a GPU, or a GPU if this machine has one."),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Train on the Dask cluster of this scheduler instead."),
 ]
 
 
 @app.command()
-def book(runs: Runs = "published", workers: Workers = None) -> None:
+def book(
+    runs: Runs = "published",
+    workers: Processes = None,
+    device: Device = "cpu",
+    dask: Dask = None,
+) -> None:
     """Make the book: train what is missing, execute what is stale, render it."""
-    make(Edition.full(root()), runs == "fresh", workers)
+    make(Edition.full(root()), runs == "fresh", Workers(workers, device, dask))
 
 
 @app.command()
-def draft(workers: Workers = None) -> None:
+def draft(workers: Processes = None, device: Device = "cpu", dask: Dask = None) -> None:
     """Make the same book with reduced parameters, in minutes, into _build/draft."""
-    make(Edition.draft(root()), False, workers)
+    make(Edition.draft(root()), False, Workers(workers, device, dask))
 
 
 @app.command()
@@ -59,7 +73,9 @@ def chapter(
         list[str] | None,
         typer.Option("-p", "--parameter", help="NAME VALUE, instead of the chapter's own value."),
     ] = None,
-    workers: Workers = None,
+    workers: Processes = None,
+    device: Device = "cpu",
+    dask: Dask = None,
 ) -> None:
     """Execute one chapter; with other parameters it goes to _build/chapter, not into the book."""
     here = root()
@@ -70,7 +86,7 @@ def chapter(
         settings(here, page, given)
         folder = here / "_build" / "chapter"
         edition = replace(edition, build=folder, overrides={page: given})
-    digest = train(edition, [page], False, workers)[page]
+    digest = train(edition, [page], False, Workers(workers, device, dask))[page]
     output = edition.build / f"{page}.ipynb" if given else edition.book / f"{page}.ipynb"
     seconds = execute(edition, page, stamp(edition, page, digest), output)
     print(f"{page} took {seconds:.0f} s: {output}")
@@ -167,10 +183,10 @@ def main() -> None:
     run: Callable[..., Any] = functools.partial(app, _join_parameters(sys.argv[1:]))
     try:
         run()
-    except (ParameterError, DataError) as error:
+    except (ParameterError, DataError, WorkersError) as error:
         console.print(f"rethink: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
-    except PressError as error:
+    except (PressError, LostWorkersError) as error:
         console.print(f"rethink: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except SystemExit as stop:

@@ -25,6 +25,7 @@ from rethink.manuscript import (
     studies,
     summarises,
 )
+from rethink.workers import LOCAL, Workers
 
 # Everything said about the work goes to standard error.
 console = Console(stderr=True, highlight=False)
@@ -33,7 +34,7 @@ SECONDS_PER_PAGE = 7.0  # before this machine has executed a page, whose time is
 SAMPLE_SECONDS = 20.0  # for the sample of published records that is trained again
 
 
-def make(edition: Edition, fresh: bool, workers: int | None) -> None:
+def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     """Train what is missing, execute what is stale and render, saying what is done."""
     start = time.perf_counter()
     complete, index = edition.build / "complete", edition.html / "index.html"
@@ -82,7 +83,9 @@ def make(edition: Edition, fresh: bool, workers: int | None) -> None:
     print(index)
 
 
-def train(edition: Edition, names: list[str], fresh: bool, workers: int | None) -> dict[str, str]:
+def train(
+    edition: Edition, names: list[str], fresh: bool, workers: Workers = LOCAL
+) -> dict[str, str]:
     """See to the records that pages show; return, per page, the digest of what they measured."""
     from rethink import records, study
     from rethink.data import cache_folder, fashion_mnist
@@ -112,7 +115,7 @@ def train(edition: Edition, names: list[str], fresh: bool, workers: int | None) 
         for key, record in whole.items():
             store.put(key, record)
     elif published and names == pages(edition.root) and specs and len(store):
-        _sample(edition, specs, data, store)
+        _sample(edition, specs, data, store, workers)
     if published and names == pages(edition.root):
         records.publish(edition.root / records.PUBLISHED, whole)
     if fresh:
@@ -120,41 +123,42 @@ def train(edition: Edition, names: list[str], fresh: bool, workers: int | None) 
     return {page: records.result_digest(whole[name(spec)] for spec in plan[page]) for page in names}
 
 
-def _train_missing(specs: list[Any], data: Any, store: Any, workers: int | None) -> None:
+def _train_missing(specs: list[Any], data: Any, store: Any, workers: Workers) -> None:
     """Train what has no record, showing which stacks are under way and how long is left."""
     from rethink import records, sweep
 
     missing = [s for s in specs if store.get(records.key(s, data.digest)) is None]
     if not missing:
         return
-    cores = min(workers or sweep.cores(), len(sweep.stacks(missing)))
-    # Two busy cores of one processor are slower than one alone, so the estimate is a rough one.
-    expected = sweep.unit_seconds(data) * sum(map(sweep.cost, missing)) / cores
-    console.print(
-        f"Training {len(missing)} networks on {cores} cores: about {_time(expected)}. "
-        "Ctrl-C loses only what is under way."
-    )
-    start = time.perf_counter()
-    with console.status("starting") as status:
-        said = start
+    with workers.connected(data):
+        at_once = min(workers.number(), len(sweep.stacks(missing)))
+        # Two busy cores of one processor are slower than one alone: the estimate is a rough one.
+        expected = sweep.unit_seconds(data) * sum(map(sweep.cost, missing)) / at_once
+        console.print(
+            f"Training {len(missing)} networks with {at_once} workers: about {_time(expected)}. "
+            "Ctrl-C loses only what is under way."
+        )
+        start = time.perf_counter()
+        with console.status("starting") as status:
+            said = start
 
-        def show(progress: sweep.Progress) -> None:
-            nonlocal said
-            names = ", ".join(
-                f"{len(stack)} × {list(stack[0].hidden)} epoch {epochs} of {stack[0].epochs}"
-                for stack, epochs in progress.running
-            )
-            line = f"{progress.done:4.0%} trained, {_time(progress.left)} left: {names}"
-            status.update(line)
-            if not console.is_terminal and time.perf_counter() - said > 20:
-                said = time.perf_counter()
-                console.print(f"  {line}", soft_wrap=True)
+            def show(progress: sweep.Progress) -> None:
+                nonlocal said
+                names = ", ".join(
+                    f"{len(stack)} × {list(stack[0].hidden)} epoch {epochs} of {stack[0].epochs}"
+                    for stack, epochs in progress.running
+                )
+                line = f"{progress.done:4.0%} trained, {_time(progress.left)} left: {names}"
+                status.update(line)
+                if not console.is_terminal and time.perf_counter() - said > 20:
+                    said = time.perf_counter()
+                    console.print(f"  {line}", soft_wrap=True)
 
-        sweep.train_missing(missing, data, store, workers, show)
-    console.print(f"  trained in {_time(time.perf_counter() - start)}")
+            sweep.train_missing(missing, data, store, workers, show)
+        console.print(f"  trained in {_time(time.perf_counter() - start)}")
 
 
-def _sample(edition: Edition, specs: list[Any], data: Any, store: Any) -> None:
+def _sample(edition: Edition, specs: list[Any], data: Any, store: Any, workers: Workers) -> None:
     """Train a random sample of the published records again, once for each set of records."""
     from rethink import press, records, study
 
@@ -166,7 +170,8 @@ def _sample(edition: Edition, specs: list[Any], data: Any, store: Any) -> None:
         f"Checking a random sample of the {len(store)} published records: "
         f"about {_time(SAMPLE_SECONDS)}."
     )
-    audits = study.audit(specs, data, store, SAMPLE_SECONDS)
+    with workers.connected(data):
+        audits = study.audit(specs, data, store, SAMPLE_SECONDS)
     _judge(audits, [audit for audit in audits if not audit.passed])
     state["sampled"] = _digest(file)
     press.write_text(edition.build / "executed.json", json.dumps(state, indent=1))

@@ -1,4 +1,4 @@
-"""Run records: what a member measured, kept under a key that says what decided it.
+"""Specifications and run records: what a member measured, under a key that says what decided it.
 
 The key is made from the specification, the digest of the data and the fingerprint of the code that
 decides a result. Change the training code and every key changes: an old record can go stale, but
@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethink.data import cache_folder, repository
-from rethink.trainer import Record, Spec
 
 # What decides a result: two modules whole, and one function each of two more.
 FINGERPRINTED = {"mlp": None, "trainer": None, "data": "split", "perturb": "randomize_labels"}
 
 PUBLISHED = Path("book", "runs.npz")
+
+
+@dataclass(frozen=True, order=True)
+class Spec:
+    """Everything that decides a member's result, and nothing that does not.
+
+    Attributes:
+        hidden: units in each hidden layer.
+        seed: decides split, initialisation, order of the batches and random labels.
+        epochs: passes over the training part.
+        share: of the training part that is trained on; shares nest.
+        random_labels: share of the training labels replaced by random ones.
+        batch: rows a step.
+        learning_rate: of Adam.
+    """
+
+    hidden: tuple[int, ...]
+    seed: int
+    epochs: int = 80
+    share: float = 1.0
+    random_labels: float = 0.0
+    batch: int = 64
+    learning_rate: float = 1e-3
+
+    def stack_key(self) -> tuple[object, ...]:
+        """Return what members must have in common to be trained in one stack."""
+        return (self.hidden, self.epochs, self.share, self.batch, self.learning_rate)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What training one member measured. Accuracies are shares from 0 to 1, losses are nats.
+
+    Attributes:
+        spec: the member's specification.
+        curves: per epoch, each of shape (epochs,): ``loss`` and ``running`` (training loss and
+            accuracy averaged over the epoch's batches, while the weights move), ``validation``,
+            ``test`` (accuracies after the epoch), ``validation_loss``, ``test_loss``.
+        milestones: the epochs, shape (m,), after which ``train`` and ``leaking`` were measured.
+        train: accuracy on the rows and labels trained on, shape (m,).
+        leaking: accuracy on a validation set drawn anew from all rows, shape (m,).
+        train_confusion: counts, shape (classes, classes), true (as trained on) by predicted.
+        validation_confusion: the same for the validation rows.
+        test_predictions: predicted class of every test row, shape (n_test,), uint8.
+        seconds: the stack's time, divided by its members.
+        environment: machine and versions; not part of the result.
+    """
+
+    spec: Spec
+    curves: dict[str, NDArray[np.float64]]
+    milestones: NDArray[np.int64]
+    train: NDArray[np.float64]
+    leaking: NDArray[np.float64]
+    train_confusion: NDArray[np.int64]
+    validation_confusion: NDArray[np.int64]
+    test_predictions: NDArray[np.uint8]
+    seconds: float = 0.0
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)

@@ -7,12 +7,11 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from rethink import trainer
 from rethink.data import Dataset, fashion_mnist
 from rethink.information import confusion
-from rethink.records import Store, key, result_digest
-from rethink.sweep import cores, cost, train_missing, unit_seconds
-from rethink.trainer import Record, Spec
+from rethink.records import Record, Spec, Store, key, result_digest
+from rethink.sweep import cost, train_missing, unit_seconds
+from rethink.workers import cores
 
 # How far a retrained accuracy may lie from its record on another type of machine, where sums round
 # differently and the difference grows with every step. With the vector instructions of a processor
@@ -214,6 +213,8 @@ def audit(
         seconds: how long it may take, about.
         seed: decides the sample; None draws another one each time.
     """
+    from rethink import trainer
+
     generator = np.random.default_rng(seed)
     unit = unit_seconds(data)
     pairs, lengths = [], []

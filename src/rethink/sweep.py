@@ -1,8 +1,15 @@
-"""Sweeps: members are grouped into stacks, and those without a record are trained in processes."""
+"""Sweeps: members are grouped into stacks, and those without a record are trained by workers.
+
+The trainer is imported where it trains: PyTorch takes seconds to load, and whoever finds all
+records there does not need it.
+"""
 
 import contextlib
 import math
+import os
+import platform
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +19,9 @@ from pathlib import Path
 
 import joblib
 
-from rethink import trainer
 from rethink.data import Dataset
-from rethink.records import Store, key
-from rethink.trainer import Record, Spec
+from rethink.records import Record, Spec, Store, fingerprint, key
+from rethink.workers import LOCAL, Workers, WorkersError, find
 
 # Members of a stack: more would share the cost of the calls better, fewer lose less at a kill. Wide
 # networks gain nothing beyond three, whose weights fill the cache.
@@ -36,11 +42,6 @@ def cost(spec: Spec, rows: int = 60_000) -> float:
     return spec.epochs * rows * (0.8 * spec.share + 0.1) * (1 + parameters(spec) / 50_000)
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return int(joblib.cpu_count())
-
-
 def stacks(specs: Iterable[Spec]) -> list[list[Spec]]:
     """Group members that can be trained together into stacks, the costly ones first."""
     groups: dict[tuple[object, ...], list[Spec]] = {}
@@ -57,6 +58,8 @@ def stacks(specs: Iterable[Spec]) -> list[list[Spec]]:
 
 def unit_seconds(data: Dataset) -> float:
     """Measure this machine: the seconds that one unit of ``cost`` takes here."""
+    from rethink import trainer
+
     rows = min(6_400, len(data.train_images))
     sample = replace(
         data,
@@ -98,7 +101,7 @@ def train_missing(
     specs: Sequence[Spec],
     data: Dataset,
     store: Store,
-    workers: int | None = None,
+    workers: Workers = LOCAL,
     show: Callable[[Progress], None] | None = None,
 ) -> int:
     """Train the members that have no record yet, and store each stack as it ends.
@@ -107,11 +110,14 @@ def train_missing(
         specs: the members wanted.
         data: what they are trained on.
         store: where records are looked for and written.
-        workers: single-threaded processes; by default one a core.
+        workers: who trains.
         show: called twice a second.
 
     Returns:
         How many members were trained.
+
+    Raises:
+        WorkersError: if a worker has other code or no such device.
     """
     missing = [s for s in dict.fromkeys(specs) if store.get(key(s, data.digest)) is None]
     if not missing:
@@ -120,13 +126,16 @@ def train_missing(
     with tempfile.TemporaryDirectory(prefix="rethink-") as folder:
         marks = [Path(folder) / str(number) for number in range(len(work))]
         parallel = joblib.Parallel(
-            n_jobs=min(workers or cores(), len(work)),
+            n_jobs=min(workers.number(), len(work)),
             return_as="generator_unordered",
             pre_dispatch="all",
             batch_size=1,
+            initializer=_leave_with,
+            initargs=(os.getpid(),),
         )
+        task, device = joblib.delayed(_train_stack), workers.place()
         tasks = (
-            joblib.delayed(_train_stack)(number, stack, data, marks[number])
+            task(number, stack, data, device, marks[number], fingerprint())
             for number, stack in enumerate(work)
         )
         finished: set[int] = set()
@@ -139,9 +148,15 @@ def train_missing(
 
 
 def _train_stack(
-    number: int, stack: list[Spec], data: Dataset, mark: Path
+    number: int, stack: list[Spec], data: Dataset, device: str, mark: Path, code: str
 ) -> tuple[int, list[Record]]:
     """Train one stack in a worker; the file ``mark`` grows by a byte an epoch."""
+    from rethink import trainer
+
+    # A record is kept under the fingerprint of the code that asked for it.
+    if fingerprint() != code:
+        raise WorkersError(f"{platform.node()} has another version of rethink; install this one")
+    find(device)
 
     def tell(dots: bytes = b".") -> None:
         # A worker on another machine has no such folder: only the display misses it.
@@ -149,7 +164,18 @@ def _train_stack(
             file.write(dots)
 
     tell(b"")
-    return number, trainer.train(stack, data, after_epoch=tell)
+    return number, trainer.train(stack, data, device, after_epoch=tell)
+
+
+def _leave_with(parent: int) -> None:
+    """Let this process of joblib's end with its parent, whom it would outlive to no purpose."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class _watch:

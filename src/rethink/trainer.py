@@ -11,7 +11,6 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,70 +21,15 @@ from torch.nn import functional
 from rethink.data import Dataset, split
 from rethink.mlp import StackedMLP
 from rethink.perturb import randomize_labels
+from rethink.records import Record, Spec
 
 # The epochs that the report shows. The whole training part is evaluated only after these and the
-# last, since that costs a large network a quarter of an epoch.
+# last, since that costs a large network a third of an epoch.
 MILESTONES = (1, 10, 20, 30, 50, 80)
-# Rows a forward pass takes at once in an evaluation: small enough for the cache.
-EVALUATION_ROWS = 2_000
+# Rows a forward pass takes at once in an evaluation: few enough for the cache.
+EVALUATION_ROWS = 1_000
 
-
-@dataclass(frozen=True, order=True)
-class Spec:
-    """Everything that decides a member's result, and nothing that does not.
-
-    Attributes:
-        hidden: units in each hidden layer.
-        seed: decides split, initialisation, order of the batches and random labels.
-        epochs: passes over the training part.
-        share: of the training part that is trained on; shares nest.
-        random_labels: share of the training labels replaced by random ones.
-        batch: rows a step.
-        learning_rate: of Adam.
-    """
-
-    hidden: tuple[int, ...]
-    seed: int
-    epochs: int = 80
-    share: float = 1.0
-    random_labels: float = 0.0
-    batch: int = 64
-    learning_rate: float = 1e-3
-
-    def stack_key(self) -> tuple[object, ...]:
-        """Return what members must have in common to be trained in one stack."""
-        return (self.hidden, self.epochs, self.share, self.batch, self.learning_rate)
-
-
-@dataclass(frozen=True)
-class Record:
-    """What training one member measured. Accuracies are shares from 0 to 1, losses are nats.
-
-    Attributes:
-        spec: the member's specification.
-        curves: per epoch, each of shape (epochs,): ``loss`` and ``running`` (training loss and
-            accuracy averaged over the epoch's batches, while the weights move), ``validation``,
-            ``test`` (accuracies after the epoch), ``validation_loss``, ``test_loss``.
-        milestones: the epochs, shape (m,), after which ``train`` and ``leaking`` were measured.
-        train: accuracy on the rows and labels trained on, shape (m,).
-        leaking: accuracy on a validation set drawn anew from all rows, shape (m,).
-        train_confusion: counts, shape (classes, classes), true (as trained on) by predicted.
-        validation_confusion: the same for the validation rows.
-        test_predictions: predicted class of every test row, shape (n_test,), uint8.
-        seconds: the stack's time, divided by its members.
-        environment: machine and versions; not part of the result.
-    """
-
-    spec: Spec
-    curves: dict[str, NDArray[np.float64]]
-    milestones: NDArray[np.int64]
-    train: NDArray[np.float64]
-    leaking: NDArray[np.float64]
-    train_confusion: NDArray[np.int64]
-    validation_confusion: NDArray[np.int64]
-    test_predictions: NDArray[np.uint8]
-    seconds: float = 0.0
-    environment: dict[str, str] = field(default_factory=dict)
+Floats = NDArray[np.float64]
 
 
 def train(
@@ -112,7 +56,7 @@ def train(
     if len(specs) == 1:
         # A stack of one rounds differently: it gets a twin, which is dropped.
         return train([*specs, *specs], data, device, after_epoch)[:1]
-    with _one_thread():
+    with one_thread():
         return _train(specs, data, torch.device(device), after_epoch)
 
 
@@ -123,75 +67,41 @@ def _train(
     after_epoch: Callable[[], None] | None,
 ) -> list[Record]:
     start = time.perf_counter()
-    first = specs[0]
-    classes = len(data.classes)
-    members = len(specs)
-    images = torch.tensor(data.train_images, device=device)
-    true_labels = torch.tensor(data.train_labels, device=device, dtype=torch.int64)
-    test_images = torch.tensor(data.test_images, device=device)
-    test_labels = torch.tensor(data.test_labels, device=device, dtype=torch.int64)
-    splits = [split(len(data.train_images), spec.seed, spec.share) for spec in specs]
-    training = torch.tensor(np.stack([s.train for s in splits]), device=device)
-    validation = torch.tensor(np.stack([s.validation for s in splits]), device=device)
-    leaking = torch.tensor(np.stack([s.leaking for s in splits]), device=device)
-    # Labels are kept per member, since each may have other random ones.
-    labels = true_labels.repeat(members, 1)
-    for member, (spec, parts) in enumerate(zip(specs, splits, strict=True)):
-        changed = randomize_labels(
-            data.train_labels[parts.train], spec.random_labels, classes, spec.seed
-        )
-        labels[member, training[member]] = torch.tensor(changed, device=device)
-
-    sizes = (images.shape[1], *first.hidden, classes)
-    model = StackedMLP(sizes, [spec.seed for spec in specs]).to(device)
-    padded = model.pad(images)
-    optimizer = torch.optim.Adam(model.parameters(), lr=first.learning_rate, fused=True)
-    # Not the initialisation's generator: there, as many numbers are drawn as there are weights.
-    orders = [torch.Generator().manual_seed(spec.seed + 2**32) for spec in specs]
-    milestones = [e for e in MILESTONES if e < first.epochs] + [first.epochs]
-    curves = {
-        name: np.empty((members, first.epochs))
-        for name in ("loss", "running", "validation", "test", "validation_loss", "test_loss")
+    stack, epochs = Stack(specs, data, device), specs[0].epochs
+    milestones = [e for e in MILESTONES if e < epochs] + [epochs]
+    curves: dict[str, list[Floats]] = {
+        name: []
+        for name in ("running", "loss", "validation", "validation_loss", "test", "test_loss")
     }
-    at_milestones: dict[str, list[NDArray[np.float64]]] = {"train": [], "leaking": []}
-
-    for epoch in range(first.epochs):
-        loss, running = _train_epoch(model, optimizer, orders, padded, labels, training, first)
-        curves["loss"][:, epoch] = loss
-        curves["running"][:, epoch] = running
-        for name, rows in (("validation", validation), ("test", None)):
-            predicted, mean_loss = (
-                _evaluate(model, test_images, test_labels)
-                if rows is None
-                else _evaluate(model, images, true_labels, rows)
-            )
-            truth = test_labels if rows is None else true_labels[rows]
-            curves[name][:, epoch] = _share(predicted == truth)
-            curves[f"{name}_loss"][:, epoch] = mean_loss
-            if rows is None:
-                test_predicted = predicted
-        if epoch + 1 in milestones:
-            everywhere, _ = _evaluate(model, images, true_labels)
-            right = everywhere == labels
-            at_milestones["train"].append(_share(right.gather(1, training)))
-            at_milestones["leaking"].append(_share(right.gather(1, leaking)))
+    fitted, leaking = [], []
+    for epoch in range(1, epochs + 1):
+        measured = (*stack.epoch(), *stack.validate(), *stack.test())
+        for curve, values in zip(curves.values(), measured, strict=True):
+            curve.append(values)
+        if epoch in milestones:
+            everywhere = stack.predict(stack.images[None])
+            right = everywhere == stack.labels
+            fitted.append(_share(right.gather(1, stack.training)))
+            leaking.append(_share(right.gather(1, stack.leaking)))
         if after_epoch:
             after_epoch()
 
-    train_confusion = _confusions(labels, everywhere, training, classes)
-    validation_confusion = _confusions(labels, everywhere, validation, classes)
-    seconds = (time.perf_counter() - start) / members
+    classes = len(data.classes)
+    train_confusion = _confusions(stack.labels, everywhere, stack.training, classes)
+    validation_confusion = _confusions(stack.labels, everywhere, stack.validation, classes)
+    test_predictions = stack.predict(stack.test_images[None]).cpu().numpy().astype(np.uint8)
+    seconds = (time.perf_counter() - start) / len(specs)
     described = environment(device)
     return [
         Record(
             spec=spec,
-            curves={name: curve[member] for name, curve in curves.items()},
+            curves={name: np.stack(curve)[:, member] for name, curve in curves.items()},
             milestones=np.array(milestones, dtype=np.int64),
-            train=np.stack(at_milestones["train"])[:, member],
-            leaking=np.stack(at_milestones["leaking"])[:, member],
+            train=np.stack(fitted)[:, member],
+            leaking=np.stack(leaking)[:, member],
             train_confusion=train_confusion[member],
             validation_confusion=validation_confusion[member],
-            test_predictions=test_predicted[member].cpu().numpy().astype(np.uint8),
+            test_predictions=test_predictions[member],
             seconds=seconds,
             environment=described,
         )
@@ -199,61 +109,117 @@ def _train(
     ]
 
 
-def _train_epoch(
-    model: StackedMLP,
-    optimizer: torch.optim.Optimizer,
-    orders: Sequence[torch.Generator],
-    images: Tensor,
-    labels: Tensor,
-    training: Tensor,
-    spec: Spec,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take one pass in a new order; return each member's mean loss and share of right answers."""
-    members, rows = training.shape
-    shuffled = torch.stack([torch.randperm(rows, generator=order) for order in orders])
-    order = training.gather(1, shuffled.to(training.device))
-    targets = labels.gather(1, order)
-    # Kept for one look at the end of the epoch, which is cheaper than one each step.
-    outputs = torch.empty(members, rows, model.sizes[-1], device=images.device)
-    for begin in range(0, rows, spec.batch):
-        batch = slice(begin, begin + spec.batch)
-        chosen = order[:, batch]
-        inputs = images.index_select(0, chosen.flatten()).float().div_(255)
-        logits = model(inputs.view(*chosen.shape, -1))
-        total = functional.cross_entropy(
-            logits.flatten(0, 1), targets[:, batch].flatten(), reduction="sum"
-        )
-        # Dividing the sum over all members by the batch gives each the gradient of its own mean.
-        optimizer.zero_grad()
-        torch.autograd.backward(total / chosen.shape[1])
-        optimizer.step()
-        outputs[:, batch] = logits.detach()
-    losses = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
-    means = losses.view(members, rows).mean(dim=1, dtype=torch.float64).cpu().numpy()
-    return means, _share(outputs.argmax(dim=-1) == targets)
+class Stack:
+    """A stack of S members in training, with the data that they learn and are judged by.
 
+    What bounds an epoch depends on the width: the matrix products of wide networks, the calls that
+    start them for narrow ones (measured on the page "What it costs").
 
-@torch.no_grad()
-def _evaluate(
-    model: StackedMLP, images: Tensor, labels: Tensor, rows: Tensor | None = None
-) -> tuple[Tensor, NDArray[np.float64]]:
-    """Return predictions, shape (S, rows), and mean losses, shape (S,), in nats.
-
-    ``rows`` of shape (S, rows) names each member's own; without it all members see all images.
-    Each member runs alone here: the batches are large enough, and all weights are its own.
+    Args:
+        specs: two or more, of one ``stack_key``.
+        data: the data set, its images of shape (n, features), uint8.
+        device: where to train.
     """
-    predictions, losses = [], []
-    for member in range(len(model.weights[0])):
-        network = model.member(member)
-        chosen = torch.arange(len(images), device=images.device) if rows is None else rows[member]
-        predicted, total = [], 0.0
-        for part in torch.split(chosen, EVALUATION_ROWS):
-            logits = network(images[part].float().div_(255))
-            predicted.append(logits.argmax(dim=1))
-            total += functional.cross_entropy(logits, labels[part], reduction="sum").item()
-        predictions.append(torch.cat(predicted))
-        losses.append(total / len(chosen))
-    return torch.stack(predictions), np.array(losses)
+
+    def __init__(
+        self, specs: Sequence[Spec], data: Dataset, device: torch.device | str = "cpu"
+    ) -> None:
+        """Draw the members' splits, labels and weights."""
+        first, rows, classes = specs[0], len(data.train_images), len(data.classes)
+        sizes = (data.train_images.shape[1], *first.hidden, classes)
+        self.batch = first.batch
+        self.model = StackedMLP(sizes, [spec.seed for spec in specs], device)
+        self.optimizer = torch.optim.Adam(
+            [self.model.parameters], lr=first.learning_rate, fused=True
+        )
+        # Not the initialisation's generator: there, as many numbers are drawn as there are weights.
+        self.orders = [torch.Generator().manual_seed(spec.seed + 2**32) for spec in specs]
+        splits = [split(rows, spec.seed, spec.share) for spec in specs]
+        self.training = torch.tensor(np.stack([s.train for s in splits]), device=device)
+        self.validation = torch.tensor(np.stack([s.validation for s in splits]), device=device)
+        self.leaking = torch.tensor(np.stack([s.leaking for s in splits]), device=device)
+        # Converted once: four bytes a pixel come as fast from memory as one and its conversion.
+        self.images, self.test_images = (
+            self.model.pad(torch.tensor(images, device=device).float().div_(255))
+            for images in (data.train_images, data.test_images)
+        )
+        # A copy for each member: gathering these rows costs more than a narrow network itself.
+        self.validation_images = self.images[self.validation]
+        true = torch.tensor(data.train_labels, device=device, dtype=torch.int64)
+        self.validation_labels = true[self.validation]
+        self.test_labels = torch.tensor(data.test_labels, device=device, dtype=torch.int64)
+        # Labels to train on are each member's own, since each may have other random ones.
+        self.labels = true.repeat(len(specs), 1)
+        for member, (spec, parts) in enumerate(zip(specs, splits, strict=True)):
+            changed = randomize_labels(
+                data.train_labels[parts.train], spec.random_labels, classes, spec.seed
+            )
+            self.labels[member, self.training[member]] = torch.tensor(changed, device=device)
+
+    def epoch(self) -> tuple[Floats, Floats]:
+        """Take one pass over the training rows, in a new order.
+
+        Returns:
+            Each member's share of right answers and mean loss in nats, shape (S,), averaged over
+            the epoch's batches while the weights move.
+        """
+        rows = self.training.shape[1]
+        shuffled = torch.stack([torch.randperm(rows, generator=order) for order in self.orders])
+        order = self.training.gather(1, shuffled.to(self.training.device))
+        targets = self.labels.gather(1, order)
+        wanted = torch.eye(self.model.outputs, device=targets.device)[targets]
+        # Kept for one look at the end of the epoch, which is cheaper than one each step.
+        logits = torch.empty_like(wanted)
+        for begin in range(0, rows, self.batch):
+            step = slice(begin, begin + self.batch)
+            logits[:, step] = self.forward(order[:, step])
+            self.descend(logits[:, step], wanted[:, step])
+        return _judge(logits, targets)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the logits of rows of the training images, shape (S, batch)."""
+        inputs = self.images.index_select(0, rows.flatten())
+        return self.model.forward(inputs.view(*rows.shape, -1))
+
+    def descend(self, logits: Tensor, wanted: Tensor) -> None:
+        """Take a step of Adam down each member's mean cross entropy.
+
+        Args:
+            logits: what ``forward`` has just returned.
+            wanted: of the same shape, one at the label and zero elsewhere.
+        """
+        # The gradient of a cross entropy by the logits: probabilities, less one at the label.
+        errors = torch.softmax(logits, dim=-1).sub_(wanted).div_(logits.shape[1])
+        self.model.backward(errors)
+        self.optimizer.step()
+
+    def validate(self) -> tuple[Floats, Floats]:
+        """Return each member's accuracy and mean loss in nats on its validation rows."""
+        return _judge(self._logits(self.validation_images), self.validation_labels)
+
+    def test(self) -> tuple[Floats, Floats]:
+        """Return each member's accuracy and mean loss in nats on the test rows."""
+        labels = self.test_labels.expand(self.model.members, -1)
+        return _judge(self._logits(self.test_images[None]), labels)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return predicted classes, shape (S, n).
+
+        Args:
+            images: each member's own, shape (S, n, padded features), or (1, …) for all.
+        """
+        return self._logits(images).argmax(dim=-1)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        parts = torch.split(images.expand(self.model.members, -1, -1), EVALUATION_ROWS, dim=1)
+        return torch.cat([self.model.forward(part) for part in parts], dim=1)
+
+
+def _judge(logits: Tensor, labels: Tensor) -> tuple[Floats, Floats]:
+    """Return each member's accuracy and mean cross entropy in nats, shape (S,)."""
+    losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    means = losses.view(labels.shape).mean(dim=1, dtype=torch.float64)
+    return _share(logits.argmax(dim=-1) == labels), means.cpu().numpy()
 
 
 def _share(right: Tensor) -> NDArray[np.float64]:
@@ -269,7 +235,7 @@ def _confusions(labels: Tensor, predicted: Tensor, rows: Tensor, classes: int) -
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Compute on one thread and flush denormal numbers, then restore the threads.
 
     A dead unit's gradient is zero, so Adam's averages of it shrink until they are denormal, which
