@@ -1,5 +1,6 @@
 """The capacity module against slow, literal counting, invariances and published values."""
 
+import collections
 import itertools
 import json
 
@@ -155,6 +156,96 @@ def test_integer_sums_do_not_wrap():
     assert mec.thresholds(x, [0, 1]).total == 1  # as uint8 both sums would be small
 
 
+def assert_counted_by_rank(values, labels):
+    """The counts are those of the ranks of the exact sums, which are small integers."""
+    rows = np.asarray(values).tolist()
+    sums = [sum(row) if isinstance(row, list) else row for row in rows]
+    rank = [sorted(set(sums)).index(s) for s in sums]
+    for function in (mec.thresholds, mec.thresholds_in_order):
+        result, expected = function(values, labels), function(rank, labels)
+        assert result.expected.tolist() == expected.expected.tolist()
+        assert (result.minimum, result.maximum) == (expected.minimum, expected.maximum)
+
+
+@pytest.mark.parametrize("columns", [1, 256, 257, 258])  # 257 times 255 is the largest uint16
+@pytest.mark.parametrize("dtype", ["bool", "i1", "u1", "i2", "u2", "i4", "u4"])
+def test_narrow_integers_are_summed_exactly(dtype, columns):
+    rng = np.random.default_rng(8)
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    values = rng.integers(low, high, (60, columns), dtype, endpoint=True)
+    values[0:60:6], values[1:60:6], values[2:60:6] = low, high, low // 2 + high // 2
+    assert_counted_by_rank(values, rng.integers(0, 3, 60))
+
+
+ROOM = (2**63 - 1) // 3  # integers in this range leave room for three classes beside them
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [
+        np.array([-5, 3, 0, -4]),
+        np.array([-ROOM, 1 - ROOM, ROOM - 1, 0]),
+        np.array([-ROOM - 1, -ROOM, 0, 1]),
+        np.array([ROOM, ROOM - 1, 1, 0]),
+        np.array([ROOM + 1, ROOM, ROOM - 1, 0]),
+        np.array([-(2**63), 2**63 - 1, 2**63 - 2, 1 - 2**63]),
+        np.array([2**64 - 1, 2**63, 2**63 - 1, 0], dtype=np.uint64),
+        np.array([-0.0, 0.0, 5e-324, -1.5]),
+        np.array([1e308, -1e308, 1e-9, 0.5]),
+        np.array([0.1, -0.25, 60000, 3], dtype=np.float16),
+        np.array([True, False, False, True]),
+    ],
+    ids=lambda sums: f"{sums.dtype}-{sums[0]}",
+)
+def test_sums_of_every_size_and_type_are_ordered(sums):
+    rng = np.random.default_rng(9)
+    assert_counted_by_rank(rng.choice(sums, 80), rng.integers(0, 3, 80))
+    if sums.dtype.kind == "f":
+        rows = rng.choice(sums, (80, 1))
+        assert_counted_by_rank(np.hstack([rows, np.zeros_like(rows)]), rng.integers(0, 3, 80))
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", ">i4", "u8", "i8", "f8", "U3", "O"])
+@pytest.mark.parametrize("shift", [0, 3, 60, -2])
+def test_labels_of_every_type_are_told_apart(dtype, shift):
+    rng = np.random.default_rng(10)
+    sums, names = rng.integers(0, 20, 100), rng.choice([0, 1, 4, 9], 100)
+    if np.dtype(dtype).kind == "u":
+        shift = abs(shift)
+    labels = (names + shift).astype(dtype)
+    result = mec.thresholds(sums, labels)
+    assert result.classes.tolist() == sorted(set(labels.tolist()))
+    assert result.classes.dtype == labels.dtype
+    counts = [labels.tolist().count(c) for c in result.classes.tolist()]
+    assert result.class_counts.tolist() == counts
+    order = [sorted(set(labels.tolist())).index(label) for label in labels.tolist()]
+    assert result.expected.tolist() == mec.thresholds(sums, order).expected.tolist()
+
+
+def test_large_labels_are_not_counted_up_to():
+    assert mec.thresholds([1, 2, 3], [2**62, 0, 2**62]).classes.tolist() == [0, 2**62]
+
+
+@pytest.mark.parametrize("classes", [300, 70_000])  # too many for one byte, and for two
+def test_many_classes_follow_the_formula_tie_by_tie(classes):
+    rng = np.random.default_rng(11)
+    # Neighbouring ties share classes, also such as have one last byte or two in common.
+    labels = rng.permutation(np.repeat(np.arange(classes), 2))
+    sums = labels % 256 // 3 + rng.integers(0, 2, len(labels))
+    line = sorted(zip(sums.tolist(), labels.tolist(), strict=True))
+    expected, before = np.zeros(classes), collections.Counter()
+    for _, tie in itertools.groupby(line, key=lambda row: row[0]):
+        counts = collections.Counter(y for _, y in tie)
+        n, n_before = counts.total(), before.total()
+        for y, k in counts.items():
+            expected[y] += k * (n - k) / n
+            expected[y] += (1 - before[y] / n_before) * k / n if n_before else 0
+        before = counts
+    result = mec.thresholds(sums, labels)
+    np.testing.assert_allclose(result.expected, expected, atol=1e-9)
+    assert result.minimum <= result.total <= result.maximum
+
+
 def test_bits_are_the_formulas():
     # One row per sum: 0 1 0 1 1 2, so two thresholds into 1, one into 0 and one into 2.
     result = mec.thresholds(np.arange(6), [0, 1, 0, 1, 1, 2], features=3)
@@ -192,6 +283,8 @@ def test_decision_points_do_not_trip_over_rounding(seed):
         ((["a"], [1]), "values must be real numbers"),
         (([1.0, np.nan], [1, 2]), "values must be finite, but nan"),
         (([[1.0, np.inf]], [1]), "values must be finite, but inf"),
+        (([[-np.inf, np.inf], [0, 0]], [1, 2]), "values must be finite, but -inf"),
+        (([[1e308, 1e308], [0, 0]], [1, 2]), "values must be finite, but a row whose sum"),
         (([1, 2], np.array(["a", 1], dtype=object)), "labels must be sortable"),
         (([1, 2], [np.nan, 1.0]), "labels must all be known"),
         (([[1, 2]], [1], 3), "features must be 2 here, but 3"),
@@ -278,6 +371,22 @@ def test_progression_of_a_subset_is_algorithm_1_on_it():
     order = np.argsort(x)
     expected = mec.thresholds(x[order][drawn], y[order][drawn])
     np.testing.assert_array_equal(result.expected[0, 0], expected.expected)
+
+
+@quick
+@given(lines, st.integers(0, 99))
+def test_progression_of_a_subset_with_ties_is_algorithm_1_on_it(rows, seed):
+    result = mec.progression(*columns(rows), [0.2, 0.7], repeats=2, seed=seed)
+    n, names, rng = len(rows), sorted({y for _, y in rows}), np.random.default_rng([seed, 2])
+    for i, m in enumerate(result.instances.tolist()):
+        for j in range(2 if m < n else 0):
+            drawn = [sorted(rows)[k] for k in rng.choice(n, size=m, replace=False)]
+            alone = mec.thresholds(*columns(drawn))
+            counts, thresholds = np.zeros(len(names)), np.zeros(len(names))
+            at = [names.index(c) for c in alone.classes.tolist()]
+            counts[at], thresholds[at] = alone.class_counts, alone.expected
+            assert result.class_counts[i, j].tolist() == counts.tolist()
+            assert result.expected[i, j].tolist() == thresholds.tolist()
 
 
 def test_progression_of_shuffled_labels_follows_its_null():

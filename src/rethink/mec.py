@@ -192,7 +192,8 @@ def thresholds(
 
     Args:
         values: features, shape (n, d), which are summed (integers in int64, floats in float64,
-            whose last digits depend on the order of columns); or the sums, shape (n,). Finite.
+            whose last digits depend on the order of columns); or the sums, shape (n,). All finite,
+            sums included.
         labels: shape (n,), of any type that NumPy can sort.
         features: d, where `values` holds sums.
 
@@ -204,8 +205,7 @@ def thresholds(
     (array([1., 1.]), 2, 2)
     """
     sums, classes, codes, features = _line(values, labels, features)
-    order = np.lexsort((codes, sums))
-    tied = ties.tabulate(sums[order], codes[order])
+    tied = ties.tabulate(_keys(sums, codes, len(classes)), len(classes))
     expected = ties.expected(tied, len(classes))
     return Thresholds(classes, np.bincount(codes), features, expected, *ties.extremes(tied))
 
@@ -222,7 +222,8 @@ def thresholds_in_order(
     array([1., 1.])
     """
     sums, classes, codes, features = _line(values, labels, features)
-    line = codes[np.argsort(sums, kind="stable")]
+    n = len(codes)
+    line = codes[np.sort(_keys(sums, np.arange(n), n)) % n]
     counts = np.bincount(line[1:][line[1:] != line[:-1]], minlength=len(classes))
     total = int(counts.sum())
     return Thresholds(
@@ -293,21 +294,20 @@ def progression(
         raise ValueError(f"repeats must be at least 1, but {repeats!r} was passed")
     n, c = len(codes), len(classes)
     instances = np.maximum(1, np.rint(share * n)).astype(np.intp)
-    # A subset of a sorted line is sorted: one sort serves them all.
-    order = np.lexsort((codes, sums))
-    sums, codes = sums[order], codes[order]
+    # Rows drawn from a sorted line fall into its ties: one sort serves all subsets.
+    whole = ties.tabulate(_keys(sums, codes, c), c)
+    entries = ties.entries(whole)
     rng = np.random.default_rng([seed, 2])  # 2: a stream of its own beside others of this seed
     class_counts = np.empty((len(share), repeats, c), dtype=np.intp)
     expected = np.empty((len(share), repeats, c))
     for i, m in enumerate(instances):
         for j in range(repeats if m < n else 1):
-            rows = np.sort(rng.choice(n, size=m, replace=False)) if m < n else slice(None)
-            counts, subset = (
-                np.bincount(codes[rows], minlength=c),
-                ties.tabulate(sums[rows], codes[rows]),
-            )
+            tied = whole
+            if m < n:
+                tied = ties.subset(whole, entries[rng.choice(n, size=m, replace=False)])
             # From j on: the whole is computed once and fills every repeat.
-            class_counts[i, j:], expected[i, j:] = counts, ties.expected(subset, c)
+            class_counts[i, j:] = np.bincount(tied.label, weights=tied.rows, minlength=c)
+            expected[i, j:] = ties.expected(tied, c)
     # Two neighbours differ as often in a subset as in the whole, and m rows have m - 1 pairs.
     null_totals = null(np.bincount(codes)).total * (instances - 1) / max(n - 1, 1)
     return Progression(share, instances, class_counts, expected, null_totals)
@@ -379,17 +379,56 @@ def _line(
         )
     if y.shape != x.shape[:1]:
         raise ValueError(f"labels must have shape {x.shape[:1]}, but shape {y.shape} was passed")
-    if not np.isfinite(x).all():
-        raise ValueError(f"values must be finite, but {x[~np.isfinite(x)][0]} was passed")
     if x.ndim == 2:
         if features not in (None, x.shape[1]):
             raise ValueError(f"features must be {x.shape[1]} here, but {features!r} was passed")
         features = x.shape[1]
-        x = x.sum(axis=1, dtype=np.float64 if x.dtype.kind == "f" else np.int64)
+    sums = _sums(x)
+    return sums, *_classes(y), features
+
+
+def _sums(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sum each row; raises ValueError where that is not finite."""
+    if x.dtype.kind == "f":
+        # A sum tells whether all of its row is finite, which saves a pass over the rows.
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums = x.sum(axis=1, dtype=np.float64) if x.ndim == 2 else x
+        if not np.isfinite(sums).all():
+            bad = [*x[~np.isfinite(x)], "a row whose sum is too large for float64"]
+            raise ValueError(f"values must be finite, but {bad[0]} was passed")
+        return sums
+    if x.ndim == 1:
+        return x
+    accumulator: npt.DTypeLike = np.int64
+    if x.dtype.kind in "iu" and x.dtype.itemsize < 8:
+        # The smallest type that no sum overflows takes half the time for bytes.
+        limits = np.iinfo(x.dtype)
+        accumulator = np.min_scalar_type(x.shape[1] * (limits.min or limits.max))
+    return np.asarray(x.sum(axis=1, dtype=accumulator))
+
+
+def _classes(y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Ints]:
+    """Return the distinct labels, sorted, and each label as an index into them."""
+    if y.dtype.kind in "iu" and y.min() >= 0 and y.max() <= len(y):
+        # Counting small integers takes a tenth of the time that sorting them does.
+        index = y.astype(np.intp)
+        present = np.bincount(index) > 0
+        return np.flatnonzero(present).astype(y.dtype), (np.cumsum(present) - 1)[index]
     try:
         classes, codes = np.unique(y, return_inverse=True)
     except TypeError as error:
         raise ValueError(f"labels must be sortable, but {error}") from error
     if np.any(classes != classes):  # NaN, the one label unlike itself
         raise ValueError("labels must all be known, but NaN was passed")
-    return x, classes, codes, features
+    return classes, codes
+
+
+def _keys(sums: npt.NDArray[Any], codes: Ints, n_codes: int) -> npt.NDArray[np.int64]:
+    """Sum and code of each row as one integer, since plain integers sort ten times as fast.
+
+    Sums that are no integers or leave no room for the code are replaced by their ranks.
+    """
+    room = np.iinfo(np.int64).max // n_codes
+    if sums.dtype.kind == "f" or int(sums.max()) >= room or int(sums.min()) < -room:
+        sums = np.unique(sums, return_inverse=True)[1]
+    return sums.astype(np.int64) * n_codes + codes
