@@ -348,6 +348,16 @@ def test_a_stamp_changes_with_text_packages_runs_and_parameters(book, package):
     assert len(set(marks)) == len(marks)
 
 
+def test_a_stamp_changes_with_the_benchmarks_that_the_page_shows(book, package):
+    measured, before = book / "book" / "bench.json", look(book)
+    append(measured, "{}")
+    assert look(book) == before
+    write_chapter(book, "01-one", code("x = 1", 'x = "bench.json"'))
+    shown = look(book)
+    append(measured, " ")
+    assert look(book) != shown
+
+
 def test_a_stamp_does_not_change_with_anything_else(book, package):
     before = look(book)
     assert look(book, **{"02-two": {"seeds": 2}}) == before

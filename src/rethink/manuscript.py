@@ -1,8 +1,9 @@
 """The manuscript: which pages there are, their parameters, and what each depends on.
 
 A chapter is executed again when something that it depends on has changed: its text, its parameters,
-a module it imports (or one that module imports), the pinned packages, the runs it shows, or, for
-the pages that summarise the others, what those found. All that goes into one digest, its stamp.
+a module it imports (or one that module imports), the pinned packages, the runs or benchmarks it
+shows, or, for the pages that summarise the others, what those found. All that goes into one digest,
+its stamp.
 """
 
 import ast
@@ -19,6 +20,9 @@ import yaml
 from nbformat import NotebookNode
 
 from rethink.data import repository
+
+# What `make bench` measured, in the folder of the executed notebooks.
+BENCHMARKS = "bench.json"
 
 
 class PressError(RuntimeError):
@@ -239,12 +243,14 @@ def stamp(edition: Edition, page: str, runs_digest: str) -> str:
     files += [Path(__file__).parent / f"{name}.py" for name in sorted(needed)]
     if "claims" in needed:
         files.append(Path(__file__).parent / "published.csv")
+    if any(BENCHMARKS in cell.source for cell in notebook.cells):
+        files.append(edition.root / "book" / BENCHMARKS)
     if summarises(notebook):
         others = [p for p in pages(edition.root) if not summarises(read(edition.root, p))]
         results = [edition.book / "results" / f"{other}.json" for other in others]
-        files += [file for file in results if file.exists()]
+        files += results
     digest = hashlib.sha256("\0".join(parts).encode())
-    for file in files:
+    for file in (file for file in files if file.exists()):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 

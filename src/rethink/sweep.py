@@ -130,6 +130,7 @@ def train_missing(
             return_as="generator_unordered",
             pre_dispatch="all",
             batch_size=1,
+            temp_folder=folder,  # and not in shared memory, where a kill would leave the data
             initializer=_leave_with,
             initargs=(os.getpid(),),
         )

@@ -1,0 +1,134 @@
+"""The benchmarks of the trainer on little data: they run and judge rightly; no time is judged."""
+
+import importlib.util
+import json
+from copy import deepcopy
+from itertools import pairwise
+
+import pytest
+
+from benchmarks import __main__ as bench
+from benchmarks import engine
+from benchmarks.__main__ import Target, ratios, rounded, targets
+
+without_sklearn = pytest.mark.skipif(
+    importlib.util.find_spec("sklearn") is None,
+    reason="scikit-learn, which only the benchmarks need, is not installed",
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[without_sklearn] if "scikit-learn" in name else [])
+        for name in engine.CONTENDERS
+    ],
+)
+def test_contenders_learn_alike(small, name):
+    seconds, accuracies = engine.CONTENDERS[name]((32, 16), 0, 10, small)
+    assert seconds > 0
+    if name == "products alone":
+        assert accuracies == []
+    else:
+        assert 0.55 < sum(accuracies) / len(accuracies) < 0.85
+
+
+def test_a_step_is_taken_apart(small, monkeypatch):
+    monkeypatch.setattr(engine, "fashion_mnist", lambda: small)
+    parts = engine.dissect([8, 4])
+    assert json.loads(json.dumps(parts)) == parts
+    assert (parts["hidden"], parts["members"]) == ([8, 4], 5)
+    for name in ("gather", "forward", "adam", "whole", "products", "evaluation", "megabytes"):
+        assert parts[name] > 0
+
+
+def test_products_are_those_of_one_step(monkeypatch):
+    torch = pytest.importorskip("torch")
+    multiplied = []
+
+    def bmm(left, right, out):
+        assert left.shape[0] == right.shape[0] == out.shape[0] == 2
+        multiplied.append(2 * left.shape[1] * left.shape[2] * right.shape[2])
+
+    multiply = engine._products((20, 6, 3), members=2, rows=4)
+    forward = engine._products((20, 6, 3), members=2, rows=4, backward=False)
+    monkeypatch.setattr(torch, "bmm", bmm)
+    multiply()
+    layers = [2 * 4 * fan_in * fan_out for fan_in, fan_out in pairwise((20, 6, 3))]
+    # Forward and weights for each layer, and the errors of all layers but the first.
+    assert sum(multiplied) == 2 * sum(layers) + layers[1]
+    multiplied.clear()
+    forward()
+    assert sum(multiplied) == sum(layers)
+
+
+FOUND = {
+    "cores": 2,
+    "trainers": [
+        {"contender": name, "hidden": list(hidden), "seconds": seconds}
+        for hidden in (bench.LARGE, bench.SMALL)
+        for name, seconds in {
+            "report": [10.0, 20.0, 30.0],
+            "scikit-learn": [3.0, 6.0, 9.0],
+            "scikit-learn, double": [4.0, 8.0, 8.0],
+            "this trainer": [1.0, 2.0, 2.0],
+            "products alone": [0.5, 1.0, 1.0],
+        }.items()
+    ],
+    "steps": [{"megabytes": 500.0}, {"megabytes": 700.0}],
+    "studies": [{"seconds": 600.0, "products": 500.0}, {"seconds": 900.0, "products": 500.0}],
+    "algorithm": {
+        "contenders": {
+            "sum and argsort": {"seconds": [2.0, 2.0]},
+            "thresholds": {"seconds": [3.0, 5.0]},
+            "thresholds in order": {"seconds": [1.0, 1.0]},
+            "pandas loop": {"seconds": [14.0, 15.0]},
+            "csv loop": {"seconds": [200.0]},
+        }
+    },
+}
+
+
+def test_targets_are_judged_by_medians_of_paired_ratios():
+    judged = targets(FOUND)
+    assert [(t.value, t.low, t.high) for t in judged] == [
+        (10, 10, 15),
+        (3, 3, 4.5),
+        (4, 4, 4),
+        (10, 10, 15),
+        (3, 3, 4.5),
+        (4, 4, 4),
+        (2, 2, 2),
+        (12.5, 12.5, 12.5),
+        (700, 700, 700),
+        (2, 1.5, 2.5),
+        (14.5, 14, 15),
+        (200, 200, 200),
+    ]
+    assert [t.met for t in judged] == [
+        True, False, True, False, True, True, False, True, True, True, False, True
+    ]  # fmt: skip
+    assert [t.reached for t in judged][:4] == [False, False, True, False]
+
+
+def test_a_faster_reference_turns_a_target():
+    slower = deepcopy(FOUND)
+    slower["trainers"][0]["seconds"] = [8.0, 16.0, 16.0]
+    assert targets(FOUND)[0].met
+    assert not targets(slower)[0].met
+
+
+def test_a_target_says_itself_on_one_line():
+    target = Target("the trainer", "x", 10.0, 9.5, 12.25, limit=9, goal=11, at_least=True)
+    assert str(target) == "met    the trainer: 10.00x (9.50 to 12.25), at least 9, goal 11 missed"
+    target = Target("memory", "", 3.0, 3.0, 3.0, limit=2, goal=2, at_least=False)
+    assert str(target) == "MISSED memory: 3.00, at most 2"
+
+
+def test_ratios_pair_what_ran_together():
+    assert ratios({"a": [2.0, 9.0, 4.0], "b": [1.0, 3.0]}, "a", "b") == (2.5, 2, 3)
+
+
+def test_figures_are_rounded_all_the_way_down():
+    given = {"a": [1.23456789, (2, 0.000123456789)], "b": "text", "c": None, "d": True}
+    assert rounded(given) == {"a": [1.2346, [2, 0.00012346]], "b": "text", "c": None, "d": True}
