@@ -94,12 +94,12 @@ def main() -> None:
 
 
 def rounded(found: Any) -> Any:
-    """Return the same with floats of five digits, which is more than a clock knows."""
+    """Return the same with floats of six digits, which is more than a clock knows."""
     if isinstance(found, dict):
         return {name: rounded(value) for name, value in found.items()}
     if isinstance(found, list | tuple):
         return [rounded(value) for value in found]
-    return float(f"{found:.5g}") if isinstance(found, float) else found
+    return float(f"{found:.6g}") if isinstance(found, float) else found
 
 
 def studies(data: Dataset, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:

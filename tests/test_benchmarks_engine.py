@@ -131,4 +131,4 @@ def test_ratios_pair_what_ran_together():
 
 def test_figures_are_rounded_all_the_way_down():
     given = {"a": [1.23456789, (2, 0.000123456789)], "b": "text", "c": None, "d": True}
-    assert rounded(given) == {"a": [1.2346, [2, 0.00012346]], "b": "text", "c": None, "d": True}
+    assert rounded(given) == {"a": [1.23457, [2, 0.000123457]], "b": "text", "c": None, "d": True}
