@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,15 +15,15 @@ from rich.table import Table
 
 from benchmarks import engine, estimator
 from rethink.data import Dataset, fashion_mnist, repository
-from rethink.manuscript import BENCHMARKS
+from rethink.manuscript import BENCHMARKS, pages
+from rethink.manuscript import studies as shown_on
 from rethink.press import write_text
 from rethink.records import Store, key
-from rethink.study import STUDIES, specifications
+from rethink.study import specifications
 from rethink.trainer import MILESTONES, environment
 
 console = Console(highlight=False, width=100)
 LARGE, _, SMALL = engine.NETWORKS
-SEEDS, EPOCHS, LABEL_EPOCHS = 5, 80, 10  # of the published edition
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def main() -> None:
         "batch": engine.BATCH,
         "trainers": engine.compare(),
         "steps": steps,
-        "studies": studies(data, steps),
+        "studies": studies(folder, data, steps),
         "algorithm": estimator.algorithm(data),
         "progression": estimator.progression(data),
         "rows": estimator.rows(),
@@ -102,8 +103,8 @@ def rounded(found: Any) -> Any:
     return float(f"{found:.6g}") if isinstance(found, float) else found
 
 
-def studies(data: Dataset, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Hold the time that the published records took against their matrix products alone.
+def studies(root: Path, data: Dataset, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hold the time that the records of the book took against their matrix products alone.
 
     Members of two studies count for the first. Products are those of the training steps and of the
     evaluations after them, as timed by `engine.anatomy`.
@@ -111,9 +112,9 @@ def studies(data: Dataset, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     store, parts = Store.here(), {tuple(entry["hidden"]): entry for entry in steps}
     seen, found = set(), []
     rows, test_rows = len(data.train_images), len(data.test_images)
-    for study in STUDIES:
-        epochs = LABEL_EPOCHS if study == "random-labels" else EPOCHS
-        members = [s for s in specifications(study, SEEDS, epochs) if s not in seen]
+    calls = dict.fromkeys(call for page in pages(root) for call in shown_on(root, page, {}))
+    for study, seeds, epochs in calls:
+        members = [s for s in specifications(study, seeds, epochs) if s not in seen]
         seen |= set(members)
         seconds = products = 0.0
         for spec in members:

@@ -5,7 +5,7 @@ that start them. A stack holds S members in batched weights of shape (S, in, out
 works for all of them. The axes are always (member, batch, feature).
 
 The gradients are written out, since these networks need no more than matrix products and ReLU:
-automatic differentiation costs a large network a twentieth of its time and a small one a quarter.
+automatic differentiation costs a large network a twentieth of its time and a small one a fifth.
 """
 
 from collections.abc import Sequence
