@@ -30,12 +30,12 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-# Dask, for clusters, and what the benchmarks compare with.
+# Dask, for clusters.
 extras: $(EXTRAS)
 
 $(EXTRAS): $(READY)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -e '.[dask,bench]' -c constraints.txt
+	  -e '.[dask]' -c constraints.txt
 	@touch $@
 
 book: $(READY)
@@ -50,7 +50,7 @@ chapter: $(READY)
 html serve data test: $(READY)
 	@$(RETHINK) $@
 
-bench: $(EXTRAS)
+bench: $(READY)
 	@.venv/bin/python -m benchmarks
 
 clean:

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from conftest import BROKEN
 
-from rethink import claims, manuscript, press, records, study
+from rethink import claims, manuscript, measurements, press, records, study
 from rethink.data import fashion_mnist
 from rethink.manuscript import Edition
 
@@ -30,21 +30,37 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def specifications(page):
+def asked(page, kind):
+    """What a page shows: specifications of runs, or tasks of experiments."""
+    find = {"runs": study.specifications, "measure": measurements.tasks}[kind]
     return [
-        spec for call in manuscript.studies(ROOT, page, {}) for spec in study.specifications(*call)
+        each
+        for request in manuscript.requests(ROOT, page, {})
+        if request.kind == kind
+        for each in find(request.name, **request.parameters)
     ]
 
 
 @pytest.fixture(scope="module")
 def plan():
     """Every member that the book shows, once."""
-    return list(dict.fromkeys(spec for page in PAGES for spec in specifications(page)))
+    return list(dict.fromkeys(spec for page in PAGES for spec in asked(page, "runs")))
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    """Every measurement that the book shows, once."""
+    return list(dict.fromkeys(task for page in PAGES for task in asked(page, "measure")))
 
 
 @pytest.fixture(scope="module")
 def published():
     return records.Store(ROOT / "nowhere", ROOT / records.PUBLISHED)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return records.Store(ROOT / "nowhere", ROOT / records.MEASURED)
 
 
 def test_the_data_in_the_cache_were_not_altered():
@@ -78,11 +94,12 @@ def test_a_notebook_was_executed_in_order_and_without_error(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_notebook_is_not_stale(page, published):
-    data = fashion_mnist()
-    found = [published.get(records.key(spec, data.digest)) for spec in specifications(page)]
-    assert None not in found, "published records are missing: `make book` trains and publishes them"
-    mark = manuscript.stamp(FULL, page, records.result_digest(found))
+def test_a_notebook_is_not_stale(page, published, measured):
+    digest = fashion_mnist().digest
+    found = [published.arrays(records.key(spec, digest)) for spec in asked(page, "runs")]
+    found += [measured.arrays(measurements.key(t, digest)) for t in asked(page, "measure")]
+    assert None not in found, "published results are missing: `make book` makes and publishes them"
+    mark = manuscript.stamp(FULL, page, records.shown_digest(found))
     assert executed(page).metadata["rethink"]["stamp"] == mark, "stale: run `make book`"
 
 
@@ -92,10 +109,12 @@ def test_results_are_what_the_notebook_shows(page):
     assert kept == claims.results(executed(page))
 
 
-def test_published_records_are_those_the_book_shows(plan, published):
+def test_what_is_published_is_what_the_book_shows(plan, published, tasks, measured):
     digest = fashion_mnist().digest
     assert len(published) == len(plan)
     assert all(published.get(records.key(spec, digest)) for spec in plan)
+    assert len(measured) == len(tasks)
+    assert all(measured.arrays(measurements.key(task, digest)) for task in tasks)
 
 
 def test_a_sample_of_the_published_records_can_be_trained_again(plan, published):
@@ -103,6 +122,13 @@ def test_a_sample_of_the_published_records_can_be_trained_again(plan, published)
     audits = study.audit(plan, fashion_mnist(), published, seconds=15, seed=seed)
     assert audits
     assert all(audit.passed for audit in audits), f"seed {seed}: {audits}"
+
+
+def test_a_sample_of_the_published_measurements_can_be_repeated(tasks, measured):
+    seed = random.randrange(10**6)
+    repeats = study.repeat(tasks, fashion_mnist(), measured, seconds=15, seed=seed)
+    assert repeats
+    assert all(repeat.passed for repeat in repeats), f"seed {seed}: {repeats}"
 
 
 @pytest.mark.parametrize("page", ORDER)

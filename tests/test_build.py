@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_notebook, writes
 from test_manuscript import SUMMARY, append, code, write_book, write_chapter
 
-from rethink import build, data, manuscript, press, records, study
+from rethink import build, data, manuscript, press, records, study, syntax
 from rethink.manuscript import Edition, ParameterError, PressError
 
 CHAPTERS = {
@@ -24,7 +24,7 @@ def edition(tmp_path, monkeypatch):
     for name in ("alpha", "beta", "claims"):
         append(package / f"{name}.py", "")
     append(package / "published.csv")
-    monkeypatch.setattr(manuscript, "__file__", str(package / "manuscript.py"))
+    monkeypatch.setattr(syntax, "PACKAGE", package)
     monkeypatch.setenv("RETHINK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("RETHINK_RUNS", str(tmp_path / "none.npz"))
     root = write_book(tmp_path / "tiny", CHAPTERS)

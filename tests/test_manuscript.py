@@ -5,21 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from rethink import manuscript
+from rethink import manuscript, syntax
 from rethink.manuscript import (
     Edition,
     ParameterError,
     PressError,
+    Request,
     defaults,
     find_page,
     inputs_digest,
-    modules,
     pages,
     read,
+    requests,
     root,
     settings,
     stamp,
-    studies,
     summarises,
 )
 
@@ -143,7 +143,7 @@ def package(tmp_path, monkeypatch):
     }.items():
         (folder / f"{name}.py").write_text(text)
     (folder / "published.csv").write_text("id\n")
-    monkeypatch.setattr(manuscript, "__file__", str(folder / "manuscript.py"))
+    monkeypatch.setattr(syntax, "PACKAGE", folder)
     return folder
 
 
@@ -245,16 +245,25 @@ def test_the_draft_has_the_reduced_parameters_and_folders_of_its_own(book):
 # ---- studies and modules -------------------------------------------------------------------------
 
 
+def runs(name, seeds, epochs):
+    return Request("runs", name, {"seeds": seeds, "epochs": epochs})
+
+
 def test_studies_have_numbers_and_parameters_and_follow_overrides(book):
-    assert studies(book, "01-one", {}) == [("capacity", 5, 30)]
-    assert studies(book, "01-one", {"seeds": 2}) == [("capacity", 2, 30)]
-    assert studies(book, "02-two", {}) == []
+    assert requests(book, "01-one", {}) == [runs("capacity", 5, 30)]
+    assert requests(book, "01-one", {"seeds": 2}) == [runs("capacity", 2, 30)]
+    assert requests(book, "02-two", {}) == []
 
 
 def test_all_studies_of_a_page_are_found(book):
     calls = [f'study.runs("{name}", epochs=3, seeds=2).curve()' for name in ("a", "b")]
     write_chapter(book, "02-two", code(f"both = [{calls[0]}]", f"def late():\n    {calls[1]}"))
-    assert studies(book, "02-two", {}) == [("a", 2, 3), ("b", 2, 3)]
+    assert requests(book, "02-two", {}) == [runs("a", 2, 3), runs("b", 2, 3)]
+
+
+def test_measurements_are_asked_for_in_the_same_way(book):
+    write_chapter(book, "02-two", code("study.measure('labels', seeds=4).one()"))
+    assert requests(book, "02-two", {}) == [Request("measure", "labels", {"seeds": 4})]
 
 
 @pytest.mark.parametrize(
@@ -266,20 +275,25 @@ def test_all_studies_of_a_page_are_found(book):
         "study.runs('capacity', seeds=5)",
         "study.runs('capacity', seeds=2 * 2, epochs=3)",
         "study.runs('capacity', seeds=elsewhere, epochs=3)",
+        "study.runs(5, seeds=5, epochs=3)",
+        "study.runs('capacity', seeds=5, epochs=3, share=1)",
+        "study.measure('labels')",
+        "study.measure('labels', seeds=5, epochs=3)",
     ],
 )
 def test_a_study_written_in_another_way_is_an_error_that_shows_it(book, call):
     write_chapter(book, "02-two", code(call))
     with pytest.raises(PressError) as error:
-        studies(book, "02-two", {})
-    assert str(error.value).startswith("02-two: write study.runs('name', ")
+        requests(book, "02-two", {})
+    kind = call.partition("(")[0]
+    assert str(error.value).startswith(f"02-two: write {kind}('name', ")
     assert str(error.value).endswith(call)
 
 
 def test_code_that_is_no_python_is_an_error_that_names_the_chapter(book):
     write_chapter(book, "02-two", code("x = 1", "x = = 2"))
     for look in (
-        lambda: studies(book, "02-two", {}),
+        lambda: requests(book, "02-two", {}),
         lambda: stamp(Edition.full(book), "02-two", ""),
     ):
         with pytest.raises(PressError, match="02-two"):
@@ -292,30 +306,6 @@ def test_a_parameter_that_is_no_plain_value_is_an_error_that_names_the_chapter(b
     write_chapter(book, "02-two", text)
     with pytest.raises(PressError, match="02-two"):
         settings(book, "02-two", {})
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ("from rethink import alpha", {"alpha", "beta", "epsilon"}),
-        ("from rethink import gamma, nothing", {"gamma"}),
-        ("from rethink.alpha import thing", {"alpha", "beta", "epsilon"}),
-        ("import rethink.gamma", {"gamma"}),
-        ("import rethink.beta as b", {"beta", "epsilon"}),
-        ("from rethink import delta", {"alpha", "beta", "delta", "epsilon"}),
-        ("def f():\n    from rethink import gamma as g", {"gamma"}),
-        ("import rethink, numpy.linalg", set()),
-        ("from numpy import alpha", set()),
-    ],
-)
-def test_modules_are_found_directly_and_through_one_another(package, line, found):
-    assert modules([manuscript.ast.parse(line)]) == found
-
-
-def test_modules_of_this_package_are_found():
-    found = modules([manuscript.ast.parse("from rethink import study")])
-    assert {"study", "trainer", "mlp", "data", "perturb", "records"} <= found
-    assert "press" not in found
 
 
 def test_a_page_that_summarises_is_told_from_its_code(book):

@@ -4,11 +4,11 @@ What takes seconds to import is imported where it is needed, so that a call with
 over at once.
 """
 
-import functools
 import hashlib
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from rethink.manuscript import (
     inputs_digest,
     pages,
     read,
+    requests,
     settings,
     stamp,
-    studies,
     summarises,
 )
 from rethink.workers import LOCAL, Workers
@@ -86,41 +86,73 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
 def train(
     edition: Edition, names: list[str], fresh: bool, workers: Workers = LOCAL
 ) -> dict[str, str]:
-    """See to the records that pages show; return, per page, the digest of what they measured."""
-    from rethink import records, study
+    """See to the runs and measurements that pages show.
+
+    Returns:
+        Per page, the digest of what it shows of them.
+    """
+    from rethink import measurements, records, study
     from rethink.data import cache_folder, fashion_mnist
 
     data = fashion_mnist()
-    plan = {
+    asked = {page: requests(edition.root, page, edition.overrides.get(page, {})) for page in names}
+    runs = {
         page: [
             spec
-            for call in studies(edition.root, page, edition.overrides.get(page, {}))
-            for spec in study.specifications(*call)
+            for request in each
+            if request.kind == "runs"
+            for spec in study.specifications(request.name, **request.parameters)
         ]
+        for page, each in asked.items()
+    }
+    tasks = {
+        page: [
+            task
+            for request in each
+            if request.kind == "measure"
+            for task in measurements.tasks(request.name, **request.parameters)
+        ]
+        for page, each in asked.items()
+    }
+    specs = list(dict.fromkeys(spec for page in runs.values() for spec in page))
+    every = list(dict.fromkeys(task for page in tasks.values() for task in page))
+    stores = [records.Store.here(file) for file in (records.PUBLISHED, records.MEASURED)]
+    published = edition.book == Edition.full(edition.root).book and not edition.overrides
+    sources = stores
+    if fresh:
+        # A folder of its own, so that what an interrupted call did is not done again.
+        fresh_folder = cache_folder() / "fresh"
+        sources = [records.Store(fresh_folder / store.folder.name, None) for store in stores]
+    _train_missing(specs, data, sources[0], workers)
+    _measure_missing(every, data, sources[1], workers)
+    sorts: list[list[Any]] = [specs, every]
+    named: dict[Any, str] = {spec: records.key(spec, data.digest) for spec in specs}
+    named |= {task: measurements.key(task, data.digest) for task in every}
+    found = {
+        named[each]: source.arrays(named[each]) or {}
+        for source, wanted in zip(sources, sorts, strict=True)
+        for each in wanted
+    }
+    whole = published and names == pages(edition.root)
+    if fresh:
+        old, new = stores[0], sources[0]
+        _compare([(old.get(named[spec]), new.get(named[spec])) for spec in specs])
+        _compare_measured([(t, stores[1].arrays(named[t]), found[named[t]]) for t in every])
+        for store, wanted in zip(stores, sorts, strict=True):
+            for each in wanted:
+                store.put_arrays(named[each], found[named[each]])
+    elif whole and specs and len(stores[0]):
+        _sample(edition, specs, every, data, stores, workers)
+    if whole:
+        for file, wanted in zip((records.PUBLISHED, records.MEASURED), sorts, strict=True):
+            parts = {named[each]: found[named[each]] for each in wanted}
+            records.publish(edition.root / file, parts)
+    if fresh:
+        shutil.rmtree(fresh_folder, ignore_errors=True)
+    return {
+        page: records.shown_digest(found[named[each]] for each in (*runs[page], *tasks[page]))
         for page in names
     }
-    specs = list(dict.fromkeys(spec for page in plan.values() for spec in page))
-    store = records.Store.here()
-    published = edition.book == Edition.full(edition.root).book and not edition.overrides
-    source = store
-    if fresh:
-        # A folder of its own, so that what an interrupted call trained is not trained again.
-        source = records.Store(cache_folder() / "fresh", None)
-    _train_missing(specs, data, source, workers)
-    name = functools.partial(records.key, data_digest=data.digest)
-    found = {name(spec): source.get(name(spec)) for spec in specs}
-    whole = {key: record for key, record in found.items() if record}
-    if fresh:
-        _compare([(store.get(key), record) for key, record in whole.items()])
-        for key, record in whole.items():
-            store.put(key, record)
-    elif published and names == pages(edition.root) and specs and len(store):
-        _sample(edition, specs, data, store, workers)
-    if published and names == pages(edition.root):
-        records.publish(edition.root / records.PUBLISHED, whole)
-    if fresh:
-        shutil.rmtree(source.folder, ignore_errors=True)
-    return {page: records.result_digest(whole[name(spec)] for spec in plan[page]) for page in names}
 
 
 def _train_missing(specs: list[Any], data: Any, store: Any, workers: Workers) -> None:
@@ -134,46 +166,78 @@ def _train_missing(specs: list[Any], data: Any, store: Any, workers: Workers) ->
         at_once = min(workers.number(), len(sweep.stacks(missing)))
         # Two busy cores of one processor are slower than one alone: the estimate is a rough one.
         expected = sweep.unit_seconds(data) * sum(map(sweep.cost, missing)) / at_once
-        console.print(
-            f"Training {len(missing)} networks with {at_once} workers: about {_time(expected)}. "
-            "Ctrl-C loses only what is under way."
+        _work(
+            f"Training {len(missing)} networks with {at_once} workers",
+            expected,
+            lambda show: sweep.train_missing(missing, data, store, workers, show),
         )
-        start = time.perf_counter()
-        with console.status("starting") as status:
-            said = start
-
-            def show(progress: sweep.Progress) -> None:
-                nonlocal said
-                names = ", ".join(
-                    f"{len(stack)} × {list(stack[0].hidden)} epoch {epochs} of {stack[0].epochs}"
-                    for stack, epochs in progress.running
-                )
-                line = f"{progress.done:4.0%} trained, {_time(progress.left)} left: {names}"
-                status.update(line)
-                if not console.is_terminal and time.perf_counter() - said > 20:
-                    said = time.perf_counter()
-                    console.print(f"  {line}", soft_wrap=True)
-
-            sweep.train_missing(missing, data, store, workers, show)
-        console.print(f"  trained in {_time(time.perf_counter() - start)}")
 
 
-def _sample(edition: Edition, specs: list[Any], data: Any, store: Any, workers: Workers) -> None:
-    """Train a random sample of the published records again, once for each set of records."""
+def _measure_missing(tasks: list[Any], data: Any, store: Any, workers: Workers) -> None:
+    """Carry out what has no result, showing how long is left."""
+    from rethink import measurements
+
+    missing = [t for t in tasks if store.arrays(measurements.key(t, data.digest)) is None]
+    if not missing:
+        return
+    with workers.connected(data):
+        at_once = min(workers.number(), len(missing))
+        _work(
+            f"Measuring {len(missing)} things more with {at_once} workers",
+            sum(task.seconds for task in missing) / at_once,
+            lambda show: measurements.measure_missing(missing, data, store, workers, show),
+        )
+
+
+def _work(what: str, expected: float, do: Callable[[Callable[[Any], None]], object]) -> None:
+    """Say how long something takes, do it, and show how far it is."""
+    console.print(f"{what}: about {_time(expected)}. Ctrl-C loses only what is under way.")
+    start = time.perf_counter()
+    with console.status("starting") as status:
+        said = start
+
+        def show(progress: Any) -> None:
+            nonlocal said
+            names = ", ".join(
+                f"{len(stack)} × {list(stack[0].hidden)} epoch {epochs} of {stack[0].epochs}"
+                for stack, epochs in progress.running
+            )
+            line = f"{progress.done:4.0%} done, {_time(progress.left)} left"
+            line += f": {names}" if names else ""
+            status.update(line)
+            if not console.is_terminal and time.perf_counter() - said > 20:
+                said = time.perf_counter()
+                console.print(f"  {line}", soft_wrap=True)
+
+        do(show)
+    console.print(f"  done in {_time(time.perf_counter() - start)}")
+
+
+def _sample(
+    edition: Edition,
+    specs: list[Any],
+    tasks: list[Any],
+    data: Any,
+    stores: list[Any],
+    workers: Workers,
+) -> None:
+    """Do a random sample of what is published again, once for each state of it."""
     from rethink import press, records, study
 
     state = _load(edition)
-    file = edition.root / records.PUBLISHED
-    if state.get("sampled") == _digest(file):
+    files = [edition.root / file for file in (records.PUBLISHED, records.MEASURED)]
+    digest = "".join(map(_digest, files))
+    if state.get("sampled") == digest:
         return
     console.print(
-        f"Checking a random sample of the {len(store)} published records: "
-        f"about {_time(SAMPLE_SECONDS)}."
+        f"Checking a random sample of {len(stores[0])} published records and {len(stores[1])} "
+        f"measurements: about {_time(2 * SAMPLE_SECONDS)}."
     )
     with workers.connected(data):
-        audits = study.audit(specs, data, store, SAMPLE_SECONDS)
+        audits = study.audit(specs, data, stores[0], SAMPLE_SECONDS)
     _judge(audits, [audit for audit in audits if not audit.passed])
-    state["sampled"] = _digest(file)
+    _judge_measured(study.repeat(tasks, data, stores[1], SAMPLE_SECONDS))
+    state["sampled"] = digest
     press.write_text(edition.build / "executed.json", json.dumps(state, indent=1))
 
 
@@ -186,6 +250,33 @@ def _compare(pairs: list[tuple[Any, Any]]) -> None:
 
     audits = [study.compare(old, new) for old, new in pairs if old is not None]
     _judge(audits, [audit for audit in audits if audit.same_machine and not audit.equal])
+
+
+def _compare_measured(triples: list[tuple[Any, Any, Any]]) -> None:
+    """Hold all fresh measurements against those there were, in the same way."""
+    from rethink import measurements, study
+
+    _judge_measured(
+        [
+            study.Repeat(task, measurements.same_machine(old, new), measurements.equal(old, new))
+            for task, old, new in triples
+            if old is not None
+        ]
+    )
+
+
+def _judge_measured(repeats: list[Any]) -> None:
+    """Say how repeated measurements compare, and refuse those that failed."""
+    if not repeats:
+        return
+    equal = sum(repeat.equal for repeat in repeats)
+    console.print(f"  {equal} of {len(repeats)} repeated measurements are equal bit for bit.")
+    for repeat in repeats:
+        if not repeat.passed:
+            raise PressError(
+                f"the measurement {repeat.task} does not stand: done again it is another. Restore "
+                "book/measurements.npz, or delete it and measure all anew with `make book`."
+            )
 
 
 def _judge(audits: list[Any], failed: list[Any]) -> None:

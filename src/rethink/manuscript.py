@@ -9,9 +9,7 @@ its stamp.
 import ast
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import jupytext
 import yaml
 from nbformat import NotebookNode
 
+from rethink import syntax
 from rethink.data import repository
 
 # What `make bench` measured, in the folder of the executed notebooks.
@@ -165,11 +164,20 @@ def _trees(notebook: NotebookNode) -> list[ast.Module]:
     return [ast.parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def studies(root: Path, page: str, overrides: dict[str, Any]) -> list[tuple[str, int, int]]:
-    """Return the studies that a page shows, each as (name, seeds, epochs).
+@dataclass(frozen=True)
+class Request:
+    """What a page asks of `study`: ``runs`` of a study, or what an experiment can ``measure``."""
 
-    They stand in its code as calls ``study.runs("name", seeds=…, epochs=…)`` whose values are
-    numbers or parameters of the page.
+    kind: str
+    name: str
+    parameters: dict[str, Any]
+
+
+def requests(root: Path, page: str, overrides: dict[str, Any]) -> list[Request]:
+    """Return what a page shows that must be there before it is executed.
+
+    It stands in its code as calls ``study.runs("name", seeds=…, epochs=…)`` and
+    ``study.measure("name", seeds=…)`` whose values are numbers or parameters of the page.
 
     Raises:
         PressError: if a call is written in another way.
@@ -178,54 +186,35 @@ def studies(root: Path, page: str, overrides: dict[str, Any]) -> list[tuple[str,
     found = []
     for tree in _trees(read(root, page)):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "study.runs":
-                try:
-                    name = ast.literal_eval(node.args[0])
-                    given = {word.arg: word.value for word in node.keywords}
-                    seeds, epochs = (
-                        values[value.id] if isinstance(value, ast.Name) else ast.literal_eval(value)
-                        for value in (given["seeds"], given["epochs"])
-                    )
-                except (IndexError, KeyError, ValueError):
-                    raise PressError(
-                        f"{page}: write study.runs('name', seeds=…, epochs=…) with parameters of "
-                        f"the page or numbers, not {ast.unparse(node)}"
-                    ) from None
-                found.append((name, seeds, epochs))
+            if not (isinstance(node, ast.Call) and ast.unparse(node.func) in _REQUESTS):
+                continue
+            kind = _REQUESTS[ast.unparse(node.func)]
+            try:
+                (name,) = (ast.literal_eval(argument) for argument in node.args)
+                given = {str(word.arg): word.value for word in node.keywords}
+                parameters = {
+                    word: values[value.id]
+                    if isinstance(value, ast.Name)
+                    else ast.literal_eval(value)
+                    for word, value in given.items()
+                }
+                if not isinstance(name, str) or set(parameters) != {*kind[1:]}:
+                    raise ValueError
+            except (KeyError, ValueError):
+                words = ", ".join(f"{word}=…" for word in kind[1:])
+                raise PressError(
+                    f"{page}: write study.{kind[0]}('name', {words}) with parameters of "
+                    f"the page or numbers, not {ast.unparse(node)}"
+                ) from None
+            found.append(Request(kind[0], name, parameters))
     return found
 
 
-def modules(trees: Iterable[ast.AST]) -> set[str]:
-    """Return the modules of this package that code imports, directly or through one another."""
-    package = Path(__file__).parent
-    found: set[str] = set()
-    pending = _imported(trees)
-    while pending:
-        name = pending.pop()
-        path = package / f"{name}.py"
-        if name not in found and path.exists():
-            found.add(name)
-            pending |= _imported_by(path.read_text(encoding="utf-8"))
-    return found
-
-
-@lru_cache(maxsize=64)
-def _imported_by(source: str) -> frozenset[str]:
-    return frozenset(_imported([ast.parse(source)]))
-
-
-def _imported(trees: Iterable[ast.AST]) -> set[str]:
-    names: set[str] = set()
-    for tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "rethink":
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rethink."):
-                names.add(str(node.module).split(".")[1])
-            elif isinstance(node, ast.Import):
-                parts = [alias.name.split(".") for alias in node.names]
-                names |= {part[1] for part in parts if part[0] == "rethink" and len(part) > 1}
-    return names
+# What is asked, and by which parameters.
+_REQUESTS = {
+    "study.runs": ("runs", "seeds", "epochs"),
+    "study.measure": ("measure", "seeds"),
+}
 
 
 def stamp(edition: Edition, page: str, runs_digest: str) -> str:
@@ -239,10 +228,10 @@ def stamp(edition: Edition, page: str, runs_digest: str) -> str:
     notebook = read(edition.root, page)
     parts = [page, runs_digest, json.dumps(edition.overrides.get(page, {}), sort_keys=True)]
     files = [edition.root / "chapters" / f"{page}.md", edition.root / "requirements.txt"]
-    needed = modules(_trees(notebook))
-    files += [Path(__file__).parent / f"{name}.py" for name in sorted(needed)]
+    needed = syntax.modules(_trees(notebook))
+    files += [syntax.module_file(name) for name in sorted(needed)]
     if "claims" in needed:
-        files.append(Path(__file__).parent / "published.csv")
+        files.append(syntax.PACKAGE / "published.csv")
     if any(BENCHMARKS in cell.source for cell in notebook.cells):
         files.append(edition.root / "book" / BENCHMARKS)
     if summarises(notebook):
@@ -259,7 +248,7 @@ def inputs_digest(edition: Edition) -> str:
     """Return the digest of every file that goes into the book, and of what came out of it."""
     root = edition.root
     files = [root / name for name in ("_config.yml", "_toc.yml", "requirements.txt")]
-    for folder in (root / "chapters", Path(__file__).parent, edition.book):
+    for folder in (root / "chapters", syntax.PACKAGE, edition.book):
         files += [f for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
     digest = hashlib.sha256()
     for file in sorted(files):

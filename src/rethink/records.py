@@ -5,7 +5,6 @@ decides a result. Change the training code and every key changes: an old record 
 it cannot be taken for a new one.
 """
 
-import ast
 import hashlib
 import io
 import json
@@ -21,11 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethink.data import cache_folder, repository
+from rethink.syntax import code_digest
 
 # What decides a result: two modules whole, and one function each of two more.
-FINGERPRINTED = {"mlp": None, "trainer": None, "data": "split", "perturb": "randomize_labels"}
+FINGERPRINTED: dict[str, str | None] = {
+    "mlp": None,
+    "trainer": None,
+    "data": "split",
+    "perturb": "randomize_labels",
+}
 
 PUBLISHED = Path("book", "runs.npz")
+MEASURED = Path("book", "measurements.npz")
 
 
 @dataclass(frozen=True, order=True)
@@ -89,31 +95,7 @@ class Record:
 @lru_cache(maxsize=1)
 def fingerprint() -> str:
     """Return a digest of the training code's syntax, which comments and docstrings do not touch."""
-    digest = hashlib.sha256()
-    for module, function in FINGERPRINTED.items():
-        tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
-        nodes: list[ast.AST] = [tree]
-        if function:
-            nodes = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
-            if not nodes:
-                raise LookupError(
-                    f"{module}.py has no function {function} to take a fingerprint of"
-                )
-        for node in nodes:
-            for inner in ast.walk(node):
-                body = getattr(inner, "body", None)
-                if isinstance(body, list) and body and _is_text(body[0]):
-                    body[:] = body[1:] or [ast.Pass()]
-            digest.update(ast.unparse(node).encode())
-    return digest.hexdigest()
-
-
-def _is_text(statement: ast.AST) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+    return code_digest(FINGERPRINTED)
 
 
 def key(spec: Spec, data_digest: str) -> str:
@@ -152,19 +134,26 @@ def unpack(arrays: dict[str, NDArray[Any]]) -> Record:
 
 def result_digest(records: Iterable[Record]) -> str:
     """Return a digest of what records measured, leaving out time and machine."""
+    return arrays_digest(pack(replace(record, seconds=0.0, environment={})) for record in records)
+
+
+def arrays_digest(results: Iterable[dict[str, NDArray[Any]]]) -> str:
+    """Return a digest of named arrays: their names, types, shapes and content."""
     digest = hashlib.sha256()
-    for record in records:
-        for name, array in sorted(pack(replace(record, seconds=0.0, environment={})).items()):
+    for arrays in results:
+        for name, array in sorted(arrays.items()):
             digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
     return digest.hexdigest()
 
 
 class Store:
-    """Records in a folder of this machine, behind the published ones.
+    """Results in a folder of this machine, behind the published ones.
+
+    A result is a set of named arrays: a packed record, or what an experiment measured.
 
     Args:
-        folder: where trained records are written, one file each.
-        published: the file with the records of the published book, or None to ignore them.
+        folder: where results are written, one file each.
+        published: the file with the results of the published book, or None to ignore them.
     """
 
     def __init__(self, folder: Path, published: Path | None) -> None:
@@ -174,34 +163,52 @@ class Store:
         self._published: dict[str, dict[str, NDArray[Any]]] | None = None
 
     @classmethod
-    def here(cls) -> "Store":
-        """Return the store of this machine, behind the published records of this repository.
+    def here(cls, published: Path = PUBLISHED) -> "Store":
+        """Return the store of this machine, behind the published results of this repository.
 
-        The environment variable RETHINK_RUNS names another file of published records; one that does
-        not exist stands for none.
+        The environment variable RETHINK_RUNS names another file of published records, beside which
+        measurements are looked for; one that does not exist stands for none.
+
+        Args:
+            published: the file of the published results, `PUBLISHED` or `MEASURED`.
         """
-        named, folder = os.environ.get("RETHINK_RUNS"), repository()
-        file = Path(named) if named else folder / PUBLISHED if folder else None
-        return cls(cache_folder() / "runs", file)
+        named, root = os.environ.get("RETHINK_RUNS"), repository()
+        file = root / published if root else None
+        if named:
+            file = Path(named) if published == PUBLISHED else Path(named).with_name(published.name)
+        return cls(cache_folder() / published.stem, file)
 
     def get(self, name: str) -> Record | None:
         """Return the record under a key, or None."""
-        found = self._from_published().get(name)
-        if found is not None:
-            return unpack(found)
+        found = self.arrays(name)
         try:
-            content = (self.folder / f"{name}.npz").read_bytes()
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                return unpack(dict(file))
-        except FileNotFoundError:
-            return None
+            return unpack(found) if found is not None else None
         except Exception:
-            # Spoiled, by a full disk or a crash: whatever it is, the member is trained again.
+            # Spoiled, whatever it is: the member is trained again.
             return None
 
     def put(self, name: str, record: Record) -> None:
         """Write a record, whole or not at all."""
-        write_arrays(self.folder / f"{name}.npz", pack(record))
+        self.put_arrays(name, pack(record))
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """Return the arrays under a key, or None."""
+        found = self._from_published().get(name)
+        if found is not None:
+            return found
+        try:
+            content = (self.folder / f"{name}.npz").read_bytes()
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                return dict(file)
+        except FileNotFoundError:
+            return None
+        except Exception:
+            # Spoiled, by a full disk or a crash: whatever it is, it is made again.
+            return None
+
+    def put_arrays(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
+        """Write arrays, whole or not at all."""
+        write_arrays(self.folder / f"{name}.npz", arrays)
 
     def _from_published(self) -> dict[str, dict[str, NDArray[Any]]]:
         if self._published is None:
@@ -214,27 +221,30 @@ class Store:
         return self._published
 
     def __len__(self) -> int:
-        """Count the published records."""
+        """Count the published results."""
         return len(self._from_published())
 
 
-def publish(path: Path, records: dict[str, Record]) -> bool:
-    """Write all records into one compact file; return whether that changed it.
+def publish(path: Path, results: dict[str, dict[str, NDArray[Any]]]) -> bool:
+    """Write all results into one compact file; return whether that changed it.
 
     A file that holds the same results is left alone, though it took other seconds to get them.
     """
     there = Store(path.parent, path)
-    kept = {name: there.get(name) for name in records} if len(there) == len(records) else {}
-    if kept and all(
-        r and result_digest([r]) == result_digest([records[n]]) for n, r in kept.items()
-    ):
+    kept = [there.arrays(name) or {} for name in results] if len(there) == len(results) else []
+    if kept and shown_digest(kept) == shown_digest(results.values()):
         return False
     entries = {
-        f"{name}/{part}": array
-        for name in sorted(records)
-        for part, array in pack(records[name]).items()
+        f"{name}/{part}": array for name in sorted(results) for part, array in results[name].items()
     }
     return write_arrays(path, entries)
+
+
+def shown_digest(results: Iterable[dict[str, NDArray[Any]]]) -> str:
+    """Return a digest of results without what is said about them: task, machine and time."""
+    return arrays_digest(
+        {name: array for name, array in each.items() if name != "about"} for each in results
+    )
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> bool:

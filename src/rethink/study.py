@@ -1,15 +1,18 @@
-"""Studies: which members a question needs, their runs, and a sample of them trained again."""
+"""What chapters ask for: the runs of a study, what an experiment measured, a sample done again."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from rethink import measurements
 from rethink.data import Dataset, fashion_mnist
 from rethink.information import confusion
-from rethink.records import Record, Spec, Store, key, result_digest
+from rethink.measurements import Arrays, Task, measure_missing
+from rethink.records import MEASURED, Record, Spec, Store, key, result_digest
 from rethink.sweep import cost, train_missing, unit_seconds
 from rethink.workers import cores
 
@@ -154,6 +157,69 @@ def runs(study: str, *, seeds: int, epochs: int) -> Runs:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What an experiment measured, task by task.
+
+    Attributes:
+        tasks: what was asked of each, name to value.
+        results: its arrays.
+    """
+
+    tasks: tuple[dict[str, Any], ...]
+    results: tuple[Arrays, ...]
+
+    def __len__(self) -> int:
+        """Count the tasks."""
+        return len(self.tasks)
+
+    def where(self, **values: object) -> "Measured":
+        """Return the tasks that were asked for these values.
+
+        Raises:
+            ValueError: if there are none.
+        """
+        pairs = [
+            (task, result)
+            for task, result in zip(self.tasks, self.results, strict=True)
+            if all(name in task and task[name] == value for name, value in values.items())
+        ]
+        if not pairs:
+            raise ValueError(f"values must fit a task of this experiment, but {values} was passed")
+        tasks, results = zip(*pairs, strict=True)
+        return Measured(tasks, results)
+
+    def one(self, **values: object) -> Arrays:
+        """Return the arrays of the one task that was asked for these values.
+
+        Raises:
+            ValueError: if there is none, or another one.
+        """
+        found = self.where(**values)
+        if len(found) != 1:
+            raise ValueError(f"values must fit one task, but {values} fits {len(found)}")
+        return found.results[0]
+
+    def stack(self, name: str) -> NDArray[Any]:
+        """Return one array of all tasks, their axis first."""
+        return np.stack([result[name] for result in self.results])
+
+
+def measure(experiment: str, *, seeds: int) -> Measured:
+    """Return what an experiment measured on Fashion-MNIST, doing what has no result yet.
+
+    Raises:
+        ValueError: as `measurements.tasks`.
+        DataError: if the data cannot be had.
+    """
+    data, store = fashion_mnist(), Store.here(MEASURED)
+    wanted = measurements.tasks(experiment, seeds)
+    measure_missing(wanted, data, store)
+    found = [store.arrays(measurements.key(task, data.digest)) for task in wanted]
+    results = tuple(result for result in found if result is not None)
+    return Measured(tuple(dict(task.arguments) for task in wanted), results)
+
+
+@dataclass(frozen=True)
 class Audit:
     """A record held against a new training of the same member.
 
@@ -235,4 +301,50 @@ def audit(
             record = store.get(key(spec, data.digest))
             if record is not None:
                 found.append(compare(record, again))
+    return found
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A measurement held against a new one of the same task.
+
+    Attributes:
+        task: what was measured.
+        same_machine: whether both were made by this type of machine and these libraries.
+        equal: whether they are equal bit for bit.
+    """
+
+    task: Task
+    same_machine: bool
+    equal: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether the measurement stands; elsewhere it is the chapters that compare."""
+        return self.equal or not self.same_machine
+
+
+def repeat(
+    tasks: Sequence[Task], data: Dataset, store: Store, seconds: float, seed: int | None = None
+) -> list[Repeat]:
+    """Carry out a random sample of measured tasks again, in about so many seconds, and compare.
+
+    Args:
+        tasks: those that have results.
+        data: what they measured.
+        store: where the results are.
+        seconds: of one core; a task that takes longer is not drawn.
+        seed: decides the sample; None draws another one each time.
+    """
+    generator, left, found = np.random.default_rng(seed), seconds, []
+    for number in generator.permutation(len(tasks)):
+        task = tasks[number]
+        old = store.arrays(measurements.key(task, data.digest))
+        if old is None or measurements.seconds(old) > left:
+            continue
+        left -= max(1.0, measurements.seconds(old))
+        new = measurements.run(task, data)
+        found.append(
+            Repeat(task, measurements.same_machine(old, new), measurements.equal(old, new))
+        )
     return found

@@ -125,15 +125,6 @@ def train_missing(
     work = stacks(missing)
     with tempfile.TemporaryDirectory(prefix="rethink-") as folder:
         marks = [Path(folder) / str(number) for number in range(len(work))]
-        parallel = joblib.Parallel(
-            n_jobs=min(workers.number(), len(work)),
-            return_as="generator_unordered",
-            pre_dispatch="all",
-            batch_size=1,
-            temp_folder=folder,  # and not in shared memory, where a kill would leave the data
-            initializer=_leave_with,
-            initargs=(os.getpid(),),
-        )
         task, device = joblib.delayed(_train_stack), workers.place()
         tasks = (
             task(number, stack, data, device, marks[number], fingerprint())
@@ -141,11 +132,29 @@ def train_missing(
         )
         finished: set[int] = set()
         with _watch(work, marks, finished, show):
-            for number, records in parallel(tasks):
+            for number, records in parallel(min(workers.number(), len(work)), folder)(tasks):
                 for record in records:
                     store.put(key(record.spec, data.digest), record)
                 finished.add(number)
     return len(missing)
+
+
+def parallel(processes: int, folder: str) -> joblib.Parallel:
+    """Return what carries out calls in worker processes and yields results as they come.
+
+    Args:
+        processes: how many.
+        folder: for what they share; not in memory, where a kill would leave the data.
+    """
+    return joblib.Parallel(
+        n_jobs=processes,
+        return_as="generator_unordered",
+        pre_dispatch="all",
+        batch_size=1,
+        temp_folder=folder,
+        initializer=_leave_with,
+        initargs=(os.getpid(),),
+    )
 
 
 def _train_stack(

@@ -1,0 +1,1 @@
+"""What is measured beside the report's own training runs, a module each."""
