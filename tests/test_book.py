@@ -145,6 +145,15 @@ def test_results_come_out_again(page, tmp_path):
         assert new["values"][name]["value"] == near, name
 
 
+def test_every_claim_of_the_report_is_settled():
+    settled = claims.all_settled(FULL.book)
+    assert [claim.id for claim in settled] == list(claims.ledger())
+    assert all(c.verdict in claims.VERDICTS and c.method and c.reason for c in settled)
+    assert all(c.measured for c in settled if c.verdict != claims.VERDICTS[-1])
+    kept = (FULL.book / "ledger.csv").read_text(encoding="utf-8")
+    assert kept == claims.whole_ledger(FULL.book)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_figures_have_a_caption_and_words_for_those_who_cannot_see_them(page):
     for cell in code(executed(page)):

@@ -23,7 +23,7 @@ def edition(tmp_path, monkeypatch):
     package = tmp_path / "package"
     for name in ("alpha", "beta", "claims"):
         append(package / f"{name}.py", "")
-    append(package / "published.csv")
+    append(package / "ledger" / "01-one.csv")
     monkeypatch.setattr(syntax, "PACKAGE", package)
     monkeypatch.setenv("RETHINK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("RETHINK_RUNS", str(tmp_path / "none.npz"))
@@ -120,7 +120,7 @@ def test_after_a_change_of_a_module_only_its_pages_are_executed(edition, execute
     make(edition, executed)
     append(tmp_path / "package" / "beta.py")
     assert make(edition, executed) == ["02-two"]
-    append(tmp_path / "package" / "published.csv")
+    append(tmp_path / "package" / "ledger" / "01-one.csv")
     assert make(edition, executed) == ["summary"]
     append(edition.root / "requirements.txt")
     assert len(make(edition, executed)) == 4

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import nbformat
@@ -5,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from rethink import claims, figures
-from rethink.claims import ClaimError, Published, Settled
+from rethink.claims import Claim, ClaimError, Settled
 from rethink.statistics import mean_interval, prediction_interval
 
 SEEDS = [0.881, 0.883, 0.885, 0.887, 0.889]
@@ -33,15 +34,18 @@ def shown(monkeypatch):
 
 @pytest.fixture
 def report(monkeypatch):
-    """A report of three claims: an exact number, a share and a sentence."""
+    """A report of a few claims: exact numbers, a share, sentences with their verdicts."""
     rows = [
-        Published("count", 0, 1, "There are many", 60000.0, "images", "1.1"),
-        Published("share", 1, 2, "It is so often right", 0.8823, "share", "2.1"),
-        Published("bits", 1, 1, "It takes bits", 1225.98, "bits", "3"),
-        Published("loss", 1, 1, "It is so bad", -32.75, "dB", "3"),
-        Published("words", 2, 1, "It generalizes", None, "", "4"),
+        Claim("count", 0, 1, "There are many", 60000.0, "images", "1.1"),
+        Claim("share", 1, 2, "It is so often right", 0.8823, "share", "2.1"),
+        Claim("bits", 1, 1, "It takes bits", 1225.98, "bits", "3"),
+        Claim("loss", 1, 1, "It is so bad", -32.75, "dB", "3"),
+        Claim("words", 2, 1, "It works", None, "", "4", "by eye", "reproduced", "it does"),
+        Claim("lost", 2, 1, "It was", None, "", "4", "not", "cannot be tested", "it is gone"),
+        Claim("unjudged", 2, 1, "It will", None, "", "4"),
+        Claim("odd", 2, 1, "It may", None, "", "4", "", "open", ""),
     ]
-    monkeypatch.setattr(claims, "published", lambda: {row.id: row for row in rows})
+    monkeypatch.setattr(claims, "ledger", lambda: {row.id: row for row in rows})
 
 
 def notebook(outputs):
@@ -59,7 +63,7 @@ def results(outputs):
 
 
 def test_every_published_claim_is_read():
-    rows = claims.published()
+    rows = claims.ledger()
     assert len(rows) > 250
     assert all(name == row.id and row.statement and row.place for name, row in rows.items())
     assert {row.question for row in rows.values()} == set(range(10))
@@ -85,8 +89,8 @@ def test_what_is_handed_over_is_read_back(report, shown):
     claims.value("count", 60000)
     claims.value("accuracy", 0.123456789, tolerance=0.01)
     claims.value("negative", -1234567.89)
-    settled = claims.settle("words", "reproduced", "0.9", "it does", 1 < 2)
-    assert settled == Settled("words", "reproduced", "0.9", "it does")
+    settled = claims.settle("words", "0.9", 1 < 2)
+    assert settled == Settled("words", "reproduced", "by eye", "0.9", "it does")
     assert results(shown) == {
         "values": {
             "count": {"value": 60000, "tolerance": 0.0},
@@ -97,6 +101,7 @@ def test_what_is_handed_over_is_read_back(report, shown):
             "words": {
                 "id": "words",
                 "verdict": "reproduced",
+                "method": "by eye",
                 "measured": "0.9",
                 "reason": "it does",
             }
@@ -151,15 +156,15 @@ def test_a_name_is_used_once(report, shown):
 
 
 def test_a_claim_is_settled_once(report, shown):
-    for verdict in ("reproduced", "contradicted"):
-        claims.settle("words", verdict, "", "", True)
+    for measured in ("0.9", "0.8"):
+        claims.settle("words", measured, True)
     with pytest.raises(ValueError, match="'claim:words' is handed over twice"):
         results(shown)
 
 
 def test_a_value_may_have_the_name_of_a_claim(report, shown):
     claims.value("words", 1)
-    claims.settle("words", "reproduced", "", "", True)
+    claims.settle("words", "", True)
     found = results(shown)
     assert list(found["values"]) == list(found["claims"]) == ["words"]
 
@@ -169,28 +174,35 @@ def test_a_value_may_have_the_name_of_a_claim(report, shown):
 
 def test_a_verdict_that_does_not_hold_stops_the_chapter(report, shown):
     with pytest.raises(ClaimError) as error:
-        claims.settle("words", "reproduced", "only 0.1", "", 2 < 1)
-    for part in ("reproduced", "words", "It generalizes", "only 0.1"):
+        claims.settle("words", "only 0.1", 2 < 1)
+    for part in ("reproduced", "words", "It works", "only 0.1"):
         assert part in str(error.value)
     assert not shown
 
 
 def test_with_reduced_parameters_it_stays_open(report, shown, monkeypatch):
     monkeypatch.setenv("RETHINK_REDUCED", "1")
-    settled = claims.settle("words", "reproduced", "only 0.1", "sure", 2 < 1)
+    settled = claims.settle("words", "only 0.1", 2 < 1)
     assert (settled.verdict, settled.measured) == ("open", "only 0.1")
-    assert settled.reason != "sure"
+    assert settled.reason != "it does"
     assert results(shown)["claims"]["words"]["verdict"] == "open"
-    assert claims.settle("share", "reproduced", "", "", True).verdict == "reproduced"
+    assert claims.compare("share", SEEDS).verdict == "reproduced"
 
 
 def test_a_claim_or_verdict_that_there_is_not_is_an_error(report, shown):
     with pytest.raises(KeyError, match="no claim 'nothing'"):
-        claims.settle("nothing", "reproduced", "", "", True)
-    for verdict in ("open", "wrong"):
-        with pytest.raises(ValueError, match=f"one of reproduced, .* but '{verdict}' was given"):
-            claims.settle("words", verdict, "", "", True)
+        claims.settle("nothing", "", True)
+    for claim, verdict in (("unjudged", "''"), ("odd", "'open'")):
+        with pytest.raises(ValueError, match=f"'{claim}': .* one of reproduced, .* has {verdict}"):
+            claims.settle(claim, "", True)
     assert not shown
+
+
+def test_only_what_cannot_be_tested_has_no_condition(report, shown):
+    assert claims.settle("lost", "–").verdict == "cannot be tested"
+    for claim, holds in (("lost", True), ("words", None)):
+        with pytest.raises(ValueError, match=f"'{claim}': every verdict but .* condition"):
+            claims.settle(claim, "", holds)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +243,7 @@ def test_a_run_is_reproduced_up_to_the_end_of_the_prediction_interval(
         monkeypatch.setattr(claims, "number", lambda claim, said=said: said)
         settled = claims.compare("share", SEEDS)
         assert settled.verdict == verdict
-        assert settled.measured == "0.8850, one more seed in [0.8754, 0.8946]"
+        assert settled.measured == "0.8850, one more seed in [0.8754, 0.8946], n = 5"
         assert ("inside" in settled.reason) == (verdict == "reproduced")
 
 
@@ -260,8 +272,10 @@ def test_an_empty_variable_means_full_parameters(monkeypatch):
 
 
 def test_all_settled_claims_come_in_the_order_of_the_report(report, tmp_path, monkeypatch):
-    made = {name: Settled(name, "reproduced", "m", "r") for name in ("words", "count", "share")}
-    made["retracted"] = Settled("retracted", "reproduced", "", "")
+    made = {
+        name: Settled(name, "reproduced", "how", "m", "r") for name in ("words", "count", "share")
+    }
+    made["retracted"] = Settled("retracted", "reproduced", "", "", "")
     folder = tmp_path / "results"
     folder.mkdir()
     for page, names in {"01-a": ["words", "retracted"], "setup": ["share", "count"]}.items():
@@ -276,9 +290,26 @@ def test_a_book_of_which_nothing_is_executed_has_settled_nothing(tmp_path, monke
     assert claims.all_settled() == []
 
 
+def test_the_whole_ledger_has_every_claim_and_what_was_measured(report, tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    made = vars(Settled("share", "reproduced", "seeds", "0.88, or so", "inside"))
+    (folder / "01-a.json").write_text(json.dumps({"values": {}, "claims": {"share": made}}))
+    rows = list(csv.DictReader(claims.whole_ledger(tmp_path).splitlines()))
+    assert [row["id"] for row in rows] == list(claims.ledger())
+    (share,) = (row for row in rows if row["id"] == "share")
+    assert (share["value"], share["measured"], share["verdict"]) == (
+        "0.8823",
+        "0.88, or so",
+        "reproduced",
+    )
+    (words,) = (row for row in rows if row["id"] == "words")
+    assert (words["value"], words["measured"], words["statement"]) == ("", "", "It works")
+
+
 def test_a_tally_counts_every_verdict():
     made = [
-        Settled(str(n), verdict, "", "")
+        Settled(str(n), verdict, "", "", "")
         for n, verdict in enumerate(["open", "contradicted", "reproduced", "contradicted"])
     ]
     counts = claims.tally(made)
@@ -287,8 +318,10 @@ def test_a_tally_counts_every_verdict():
 
 
 def test_a_table_has_one_row_a_claim(report, shown):
-    claims.table([Settled("count", "reproduced", "60,000 images", "the same number")])
-    claims.table(Settled(name, "contradicted", "m", "r") for name in ("share", "words", "loss"))
+    claims.table([Settled("count", "reproduced", "how", "60,000 images", "the same number")])
+    claims.table(
+        Settled(name, "contradicted", "how", "m", "r") for name in ("share", "words", "loss")
+    )
     first, second = ([*output["data"]["text/markdown"].splitlines()] for output in shown)
     assert first[2:] == [
         "| There are many (first edition, 1.1) | 60,000 images | 60,000 images "

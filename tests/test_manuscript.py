@@ -142,7 +142,8 @@ def package(tmp_path, monkeypatch):
         "claims": "",
     }.items():
         (folder / f"{name}.py").write_text(text)
-    (folder / "published.csv").write_text("id\n")
+    (folder / "ledger").mkdir()
+    (folder / "ledger" / "01-one.csv").write_text("id\n")
     monkeypatch.setattr(syntax, "PACKAGE", folder)
     return folder
 
@@ -352,7 +353,7 @@ def test_a_stamp_does_not_change_with_anything_else(book, package):
     before = look(book)
     assert look(book, **{"02-two": {"seeds": 2}}) == before
     append(package / "gamma.py")
-    append(package / "published.csv")
+    append(package / "ledger" / "01-one.csv")
     append(book / "chapters" / "02-two.md")
     append(book / "chapters" / "references.bib")
     append(book / "_toc.yml")
@@ -382,7 +383,7 @@ def test_the_stamp_of_a_summary_changes_with_the_published_claims_and_not_with_i
     before = look(book, "summary")
     append(book / "book" / "results" / "summary.json", "{}")
     assert look(book, "summary") == before
-    append(package / "published.csv")
+    append(package / "ledger" / "01-one.csv")
     assert look(book, "summary") != before
 
 
@@ -398,7 +399,7 @@ def test_the_stamp_of_a_summary_changes_with_the_published_claims_and_not_with_i
         "book/01-one.ipynb",
         "book/results/01-one.json",
         "../package/gamma.py",
-        "../package/published.csv",
+        "../package/ledger/01-one.csv",
     ],
 )
 def test_the_digest_of_all_inputs_changes_with_each(book, package, change):

@@ -42,7 +42,7 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     if not fresh and index.exists() and before == inputs_digest(edition):
         print(f"Nothing to do, the book is up to date: {index}")
         return
-    from rethink import press
+    from rethink import claims, press
 
     order = pages(edition.root)
     for page in order:
@@ -71,6 +71,7 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
         console.print(f"  {page}  {seconds:.1f} s")
         state[page] = {"stamp": mark, "seconds": round(seconds, 1)}
         press.write_text(edition.build / "executed.json", json.dumps(state, indent=1))
+    press.write_text(edition.book / "ledger.csv", claims.whole_ledger(edition.book))
     executed = time.perf_counter()
     render_book(edition)
     press.write_text(complete, inputs_digest(edition))

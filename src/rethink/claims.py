@@ -1,11 +1,14 @@
 """The ledger: what the report published, what is measured here, and which verdict follows.
 
-A chapter hands every number of its prose to `value` and settles every claim with `settle`. Both
-leave what they were given in the outputs of the executed notebook, invisibly; from there the prose,
-the verdict page and the tests read it.
+The ledger is data, a file a question in the folder ``ledger``: the claim, how it is measured here,
+the verdict and its reason. A chapter settles each claim with what it measured and the condition
+under which the verdict holds, and hands every number of its prose to `value`. Both leave what they
+were given in the outputs of the executed notebook, invisibly; from there the prose, the verdict
+page and the tests read it.
 """
 
 import csv
+import io
 import json
 import os
 from collections import Counter
@@ -41,8 +44,21 @@ class ClaimError(AssertionError):
 
 
 @dataclass(frozen=True)
-class Published:
-    """One claim of the report, as a row of published.csv; ``value`` is None where it has none."""
+class Claim:
+    """One claim of the report and what is said of it here: a row of the ledger.
+
+    Attributes:
+        id: a name for it.
+        question: which of the nine it answers; 0 for the set-up.
+        edition: 1 or 2, the edition that makes it.
+        statement: in our words.
+        value: the number published, or None where it has none.
+        unit: of the number.
+        place: where it stands.
+        method: how it is measured here.
+        verdict: one of ``VERDICTS``; empty where the numbers alone decide, as for one training run.
+        reason: why the verdict follows, in a sentence.
+    """
 
     id: str
     question: int
@@ -51,6 +67,9 @@ class Published:
     value: float | None
     unit: str
     place: str
+    method: str = ""
+    verdict: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,35 +77,32 @@ class Settled:
     """A claim with its verdict.
 
     Attributes:
-        id: as in published.csv.
-        verdict: one of ``VERDICTS``.
+        id: as in the ledger.
+        verdict: one of ``VERDICTS``, or open.
+        method: how it was measured.
         measured: what was measured, in words and numbers.
         reason: why the verdict follows, in a sentence.
     """
 
     id: str
     verdict: str
+    method: str
     measured: str
     reason: str
 
 
 @lru_cache(maxsize=1)
-def published() -> dict[str, Published]:
+def ledger() -> dict[str, Claim]:
     """Return every claim of the report by its id."""
-    with Path(__file__).with_name("published.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        row["id"]: Published(
-            id=row["id"],
-            question=int(row["question"]),
-            edition=int(row["edition"]),
-            statement=row["statement"],
-            value=float(row["value"]) if row["value"] else None,
-            unit=row["unit"],
-            place=row["place"],
-        )
-        for row in rows
-    }
+    found: dict[str, Claim] = {}
+    for path in sorted(Path(__file__).with_name("ledger").glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                value = float(row["value"]) if row["value"] else None
+                places = {"question": int(path.stem.partition("-")[0]), "value": value}
+                about: dict[str, Any] = {**row, **places, "edition": int(row["edition"])}
+                found[row["id"]] = Claim(**about)
+    return found
 
 
 def number(claim: str) -> float:
@@ -95,9 +111,9 @@ def number(claim: str) -> float:
     Raises:
         KeyError: if there is no such claim or it has no number.
     """
-    found = published().get(claim)
+    found = ledger().get(claim)
     if found is None or found.value is None:
-        raise KeyError(f"published.csv has no number under {claim!r}")
+        raise KeyError(f"the ledger has no number under {claim!r}")
     return found.value
 
 
@@ -133,41 +149,33 @@ def interval(name: str, measured: MeanInterval, tolerance: float) -> None:
     value(f"{name}_high", measured.high, tolerance)
 
 
-def settle(
-    claim: str, verdict: str, measured: str, reason: str, holds: bool | None = None
-) -> Settled:
-    """Give the verdict on a claim, if the numbers support it.
+def settle(claim: str, measured: str, holds: bool | None = None) -> Settled:
+    """Give the verdict that the ledger has for a claim, if the numbers support it.
 
     Args:
-        claim: its id in published.csv.
-        verdict: one of ``VERDICTS``.
+        claim: its id in the ledger.
         measured: what was measured, with its interval.
-        reason: why the verdict follows.
         holds: whether the numbers say so. Write the condition, not its result. Only what cannot be
             tested has none.
 
     Raises:
         KeyError: if there is no such claim.
-        ValueError: if there is no such verdict, or a verdict that could be tested has no condition.
+        ValueError: if the ledger has no verdict on it, or a verdict that could be tested has no
+            condition.
         ClaimError: if the condition does not hold. With reduced parameters it need not: then the
             claim stays open.
     """
-    if claim not in published():
-        raise KeyError(f"published.csv has no claim {claim!r}")
-    if verdict not in VERDICTS:
-        raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, but {verdict!r} was given")
-    if (holds is None) != (verdict == VERDICTS[-1]):
+    if claim not in ledger():
+        raise KeyError(f"the ledger has no claim {claim!r}")
+    row = ledger()[claim]
+    if row.verdict not in VERDICTS:
+        raise ValueError(
+            f"{claim!r}: the verdict must be one of {', '.join(VERDICTS)}, but the ledger has "
+            f"{row.verdict!r}"
+        )
+    if (holds is None) != (row.verdict == VERDICTS[-1]):
         raise ValueError(f"{claim!r}: every verdict but “{VERDICTS[-1]}” needs a condition")
-    if holds is False:
-        if not reduced():
-            statement = published()[claim].statement
-            raise ClaimError(
-                f"the numbers no longer support “{verdict}” for {claim!r} ({statement}): {measured}"
-            )
-        verdict, reason = "open", "The parameters of this edition are too small to settle it."
-    settled = Settled(claim, verdict, measured, reason)
-    _leave(f"claim:{claim}", json.dumps(asdict(settled), sort_keys=True), {"tolerance": 0.0})
-    return settled
+    return _settle(row, row.verdict, row.method, measured, row.reason, holds)
 
 
 def same(claim: str, measured: float) -> Settled:
@@ -175,13 +183,15 @@ def same(claim: str, measured: float) -> Settled:
 
     Otherwise it is contradicted: nothing random is involved.
     """
-    row = published()[claim]
+    row = ledger()[claim]
     said = number(claim)
     digits = len(f"{said:.10f}".rstrip("0").partition(".")[2])
     equal = round(measured, digits) == said
     kept = f"{measured:,.{digits}f}" + (f" {row.unit}" if row.unit not in _UNSAID else "")
     reason = "the same number" if equal else f"it is not {said:,.{digits}f}"
-    return settle(claim, "reproduced" if equal else "contradicted", kept, reason, True)
+    verdict = VERDICTS[0] if equal else VERDICTS[3]
+    method = row.method or "computed, and compared to the last published digit"
+    return _settle(row, verdict, method, kept, reason, True)
 
 
 def compare(claim: str, samples: ArrayLike) -> Settled:
@@ -190,20 +200,37 @@ def compare(claim: str, samples: ArrayLike) -> Settled:
     The published value is held against the 95 % prediction interval of the seeds, shape (seeds,).
     With less than two seeds, as where all of a draft's are dead, the claim stays open.
     """
-    said, values = number(claim), np.asarray(samples, dtype=float)
+    row, said, values = ledger()[claim], number(claim), np.asarray(samples, dtype=float)
+    method = row.method or "the same network from other seeds; where one more would lie (95 %)"
     if len(values) < 2:
         shown = ", ".join(f"{value:.4f}" for value in values) or "no living seed"
-        return settle(claim, VERDICTS[0], shown, "", False)
+        return _settle(row, VERDICTS[0], method, shown, "", False)
     low, high = prediction_interval(values)
     inside = low <= said <= high
     where = "inside" if inside else "outside"
-    return settle(
-        claim,
-        "reproduced" if inside else "not reproduced",
-        f"{values.mean():.4f}, one more seed in [{low:.4f}, {high:.4f}]",
+    return _settle(
+        row,
+        VERDICTS[0] if inside else VERDICTS[2],
+        method,
+        f"{values.mean():.4f}, one more seed in [{low:.4f}, {high:.4f}], n = {len(values)}",
         f"the published run lies {where} the range of one more seed",
         True,
     )
+
+
+def _settle(
+    row: Claim, verdict: str, method: str, measured: str, reason: str, holds: bool | None
+) -> Settled:
+    if holds is not None and not holds:
+        if not reduced():
+            raise ClaimError(
+                f"the numbers no longer support “{verdict}” for {row.id!r} ({row.statement}): "
+                f"{measured}"
+            )
+        verdict, reason = "open", "The parameters of this edition are too small to settle it."
+    settled = Settled(row.id, verdict, method, measured, reason)
+    _leave(f"claim:{row.id}", json.dumps(asdict(settled), sort_keys=True), {"tolerance": 0.0})
+    return settled
 
 
 def check(holds: bool, sentence: str) -> None:
@@ -225,7 +252,7 @@ def table(settled: Iterable[Settled]) -> None:
     """Show claims with their verdicts as a table."""
     rows = []
     for claim in settled:
-        row = published()[claim.id]
+        row = ledger()[claim.id]
         said = f"{row.statement} ({_place(row)})"
         verdict = f"**{claim.verdict}**: {claim.reason}"
         rows.append((said, _shown(row), claim.measured, verdict))
@@ -256,20 +283,36 @@ def results(notebook: NotebookNode) -> dict[str, dict[str, Any]]:
     return {"values": values, "claims": claims}
 
 
-def all_settled() -> list[Settled]:
-    """Return what the executed chapters of this book settled, in the order of published.csv.
+def all_settled(book: Path | None = None) -> list[Settled]:
+    """Return what the executed chapters of a book settled, in the order of the ledger.
+
+    Args:
+        book: the folder of executed notebooks; by default that of the book under way.
 
     Raises:
         ValueError: if two chapters settle the same claim.
     """
-    folder = Path(os.environ.get("RETHINK_BOOK") or (repository() or Path()) / "book") / "results"
+    if book is None:
+        book = Path(os.environ.get("RETHINK_BOOK") or (repository() or Path()) / "book")
     found: dict[str, Settled] = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted((book / "results").glob("*.json")):
         for claim in json.loads(path.read_text(encoding="utf-8"))["claims"].values():
             if claim["id"] in found:
                 raise ValueError(f"{claim['id']!r} is settled in {path.stem} and before")
             found[claim["id"]] = Settled(**claim)
-    return [found[claim] for claim in published() if claim in found]
+    return [found[claim] for claim in ledger() if claim in found]
+
+
+def whole_ledger(book: Path) -> str:
+    """Return the ledger with what a book measured filled in, as the text of a CSV file."""
+    settled = {claim.id: asdict(claim) for claim in all_settled(book)}
+    text = io.StringIO()
+    columns = [*Claim.__dataclass_fields__, "measured"]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for claim in ledger().values():
+        writer.writerow(asdict(claim) | settled.get(claim.id, {"measured": ""}))
+    return text.getvalue()
 
 
 def tally(settled: Iterable[Settled]) -> dict[str, int]:
@@ -296,13 +339,13 @@ def _left(notebook: NotebookNode) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield metadata["scrapbook"]["name"], content, metadata["rethink"]
 
 
-def _shown(row: Published) -> str:
+def _shown(row: Claim) -> str:
     if row.value is None:
         return "–"
     digits = f"{row.value:,.4f}".rstrip("0").rstrip(".")
     return f"{digits} {row.unit}" if row.unit not in _UNSAID else digits
 
 
-def _place(row: Published) -> str:
+def _place(row: Claim) -> str:
     edition = "first edition" if row.edition == 1 else "second edition"
     return row.place if row.place.startswith(edition) else f"{edition}, {row.place}"

@@ -4,7 +4,9 @@ from importlib.resources import files
 
 import pytest
 
-COLUMNS = ["id", "question", "edition", "statement", "value", "unit", "place"]
+from rethink.claims import VERDICTS
+
+COLUMNS = ["id", "edition", "statement", "value", "unit", "place", "method", "verdict", "reason"]
 UNITS = {
     "",
     "bits",
@@ -25,15 +27,17 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-@pytest.fixture(scope="module")
-def table() -> list[list[str]]:
-    text = files("rethink").joinpath("published.csv").read_text(encoding="utf-8")
-    return list(csv.reader(text.splitlines()))
+FILES = sorted(files("rethink").joinpath("ledger").iterdir(), key=lambda file: file.name)
 
 
 @pytest.fixture(scope="module")
-def rows(table: list[list[str]]) -> list[dict[str, str]]:
-    return [dict(zip(COLUMNS, row, strict=True)) for row in table[1:]]
+def rows() -> list[dict[str, str]]:
+    found = []
+    for file in FILES:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        for row in csv.DictReader(lines):
+            found.append({"question": file.name[1], **row})
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +45,23 @@ def by_id(rows: list[dict[str, str]]) -> dict[str, dict[str, str]]:
     return {row["id"]: row for row in rows}
 
 
-def test_header(table: list[list[str]]) -> None:
-    assert table[0] == COLUMNS
+def test_a_file_a_question(rows: list[dict[str, str]]) -> None:
+    assert [file.name[:3] for file in FILES] == [f"0{question}-" for question in range(10)]
+    for file in FILES:
+        header = file.read_text(encoding="utf-8").splitlines()[0]
+        assert header.split(",") == COLUMNS, file.name
+
+
+def test_every_claim_has_a_verdict_or_a_number_that_decides(rows: list[dict[str, str]]) -> None:
+    for row in rows:
+        assert row["verdict"] in ("", *VERDICTS), row
+        assert row["verdict"] or row["value"], row
+        if row["verdict"]:
+            assert row["method"], row
+            assert row["reason"], row
+            assert not row["reason"].endswith("."), row
+        else:
+            assert not row["reason"], row
 
 
 def test_ids_are_unique_and_kebab_case(rows: list[dict[str, str]]) -> None:
