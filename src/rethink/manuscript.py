@@ -231,7 +231,7 @@ def stamp(edition: Edition, page: str, runs_digest: str) -> str:
     needed = syntax.modules(_trees(notebook))
     files += [syntax.module_file(name) for name in sorted(needed)]
     if "claims" in needed:
-        files += sorted((syntax.PACKAGE / "ledger").glob("*.csv"))
+        files += sorted(syntax.PACKAGE.rglob("*.csv"))
     if any(BENCHMARKS in cell.source for cell in notebook.cells):
         files.append(edition.root / "book" / BENCHMARKS)
     if summarises(notebook):
