@@ -2,11 +2,9 @@
 
 An experiment is a module in ``rethink.experiments``: ``tasks(seeds)`` says what there is to do,
 ``run(data, **task)`` does one of them, ``seconds(task)`` guesses how long it takes. A task's
-result is kept under a key made of the task, the data and the code of its module with all that this
-imports.
+result is kept under a key made of the task, the data and the code that ``run`` can come to run.
 """
 
-import ast
 import hashlib
 import importlib
 import json
@@ -25,7 +23,7 @@ from numpy.typing import NDArray
 from rethink.data import Dataset
 from rethink.records import Store, shown_digest
 from rethink.sweep import Progress, parallel
-from rethink.syntax import PACKAGE, code_digest, modules
+from rethink.syntax import PACKAGE, slice_digest
 from rethink.workers import LOCAL, Workers, WorkersError
 
 Arrays = dict[str, NDArray[Any]]
@@ -72,8 +70,7 @@ def key(task: Task, data_digest: str) -> str:
 @lru_cache(maxsize=64)
 def fingerprint(experiment: str) -> str:
     """Return a digest of the code that decides what an experiment measures."""
-    tree = ast.parse(f"import rethink.experiments.{experiment}")
-    return code_digest(dict.fromkeys(sorted(modules([tree]))))
+    return slice_digest(f"experiments.{experiment}", "run")
 
 
 def run(task: Task, data: Dataset) -> Arrays:

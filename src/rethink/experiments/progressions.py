@@ -1,0 +1,161 @@
+"""Neighbours with different labels as the rows grow in number, along better orders than a sum's.
+
+Algorithm 2 repeats Algorithm 1 on growing random subsets. Here four other orders of the rows stand
+beside its sum: the first principal component, a ridge regression for each class fitted to other
+rows, a minimum spanning tree and nearest neighbours (sources in `rethink.separation`). Each counts
+neighbours with different labels and has its own exact null, the same labels in random order.
+
+Five data sets tell what each order sees: the real one; its labels shuffled (nothing to see); each
+image's pixels shuffled on their own (only the histogram of an image is left, so its sum too); the
+labels of a random linear teacher on the real images (all to see); random bytes and labels. The
+subsets of one size and repeat are the same rows for every measure and data set.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rethink import mec
+from rethink import separation as sep
+from rethink.data import Dataset
+
+Ints = npt.NDArray[np.intp]
+Images = npt.NDArray[np.uint8]
+
+ROWS = ("real", "labels-shuffled", "pixels-shuffled", "teacher", "noise")
+# Measures, and the largest subset of each: all distances are too many for more.
+LARGEST = {"sum": 60_000, "principal": 60_000, "ridge": 60_000, "tree": 10_000, "neighbour": 10_000}
+SIZES = (500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000)
+
+
+def tasks(seeds: int) -> list[dict[str, Any]]:
+    """Every measure on every data set, with `seeds` subsets of the smaller sizes.
+
+    Nearest neighbours in the larger real sets take half of all the time, so each is a task.
+    """
+    found: list[dict[str, Any]] = [
+        {
+            "rows": rows,
+            "measure": measure,
+            "sizes": tuple(size for size in SIZES if size <= largest),
+            "seeds": seeds,
+        }
+        for rows in ROWS
+        for measure, largest in LARGEST.items()
+    ]
+    for size in (20_000, 60_000):
+        found.append({"rows": "real", "measure": "neighbour", "sizes": (size,), "seeds": 1})
+    return found
+
+
+def run(
+    data: Dataset, rows: str, measure: str, sizes: tuple[int, ...], seeds: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Count on random subsets of the training rows; one entry for each size and repeat, shape (k,).
+
+    A size over the rows that there are is taken for all of them. There are `seeds` subsets up to
+    2,000 rows, at most 3 up to 5,000, 2 up to 10,000, and one of more.
+
+    Returns:
+        `sizes` and `repeats`, which subset it was; `changes`, neighbours with different labels,
+        over orders of ties expected, and over all classes; `pairs`, neighbours in all (for
+        "ridge" on one class's line); `null` and `null_sd`, the changes of the same labels in
+        random order; `bayes_low` and `bayes_high`, bounds on the Bayes error of many rows. A line
+        loses what is not along it, so it has no lower bound (NaN).
+
+    Raises:
+        ValueError: `rows` is not one of `ROWS`, or `measure` not one of `LARGEST`.
+    """
+    if rows not in ROWS:
+        raise ValueError(f"rows must be one of {ROWS}, but {rows!r} was passed")
+    if measure not in LARGEST:
+        raise ValueError(f"measure must be one of {tuple(LARGEST)}, but {measure!r} was passed")
+    images, labels = _data_set(data, rows)
+    found = []
+    for size in sorted({min(size, len(labels)) for size in sizes}):
+        for repeat in range(_repeats(size, seeds, len(labels))):
+            drawn = np.random.default_rng([repeat, size, 26]).permutation(len(labels))[:size]
+            counted = _count(measure, images[drawn], labels[drawn], repeat)
+            found.append((size, repeat, *counted))
+    names = ("sizes", "repeats", "changes", "pairs", "null", "null_sd", "bayes_low", "bayes_high")
+    return {name: np.array(c) for name, c in zip(names, zip(*found, strict=True), strict=True)}
+
+
+def seconds(task: dict[str, Any]) -> float:
+    """Rough core seconds."""
+    each = {"sum": 2e-6, "principal": 2.8e-5, "ridge": 5e-5, "tree": 0.0, "neighbour": 0.0}
+    square = {"tree": 1.5e-8, "neighbour": 1e-8}.get(task["measure"], 0.0)
+    subsets = [(n, _repeats(n, task["seeds"], SIZES[-1])) for n in task["sizes"]]
+    made = {"pixels-shuffled": 1.2, "teacher": 1.2}.get(task["rows"], 0.2)
+    return float(made + sum(k * (each[task["measure"]] * n + square * n**2) for n, k in subsets))
+
+
+def permuted_pixels(images: Images, seed: int) -> Images:
+    """Shuffle every image's pixels on their own, shape (n, d): sums stay, positions are lost."""
+    return np.random.default_rng([seed, 22]).permuted(images, axis=1)
+
+
+def one_permutation(images: Images, seed: int) -> Images:
+    """Shuffle all images' pixels alike, shape (n, d): no distance, sum or dense layer can tell."""
+    return images[:, np.random.default_rng([seed, 23]).permutation(images.shape[1])]
+
+
+def teacher(images: npt.NDArray[Any], classes: int, seed: int) -> Ints:
+    """Label images, shape (n, d), by the largest of `classes` random linear functions of pixels.
+
+    Pixels are standardised, the functions too; an offset to each makes the classes about equally
+    frequent. A linear classifier can learn these labels without error. Returns shape (n,).
+    """
+    rng = np.random.default_rng([seed, 24])
+    mean, sd = images.mean(axis=0), images.std(axis=0)
+    weights = rng.standard_normal((images.shape[1], classes)) / np.where(sd > 0, sd, 1)[:, None]
+    scores = images @ weights - mean @ weights
+    scores /= np.where(scores.std(axis=0) > 0, scores.std(axis=0), 1)
+    offsets = np.zeros(classes)
+    for rate in np.geomspace(2, 0.05, 100):
+        chosen = (scores + offsets).argmax(axis=1)
+        offsets += rate * (1 / classes - np.bincount(chosen, minlength=classes) / len(images))
+    return np.asarray((scores + offsets).argmax(axis=1))
+
+
+def noise(n: int, d: int, classes: int, seed: int) -> tuple[Images, Ints]:
+    """Bytes drawn evenly, shape (n, d), and balanced labels in random order, shape (n,)."""
+    rng = np.random.default_rng([seed, 25])
+    return rng.integers(0, 256, (n, d), dtype=np.uint8), rng.permutation(np.arange(n) % classes)
+
+
+def _data_set(data: Dataset, rows: str) -> tuple[Images, Ints]:
+    images, labels = data.train_images, data.train_labels.astype(np.intp)
+    if rows == "labels-shuffled":
+        labels = np.random.default_rng([0, 27]).permutation(labels)
+    elif rows == "pixels-shuffled":
+        images = permuted_pixels(images, 0)
+    elif rows == "teacher":
+        labels = teacher(images, len(data.classes), 0)
+    elif rows == "noise":
+        images, labels = noise(len(images), images.shape[1], len(data.classes), 0)
+    return images, labels
+
+
+def _repeats(size: int, seeds: int, rows: int) -> int:
+    """Subsets of a size: all rows are but one, and larger ones vary less and take longer."""
+    most = next((most for limit, most in ((5_000, 3), (10_000, 2)) if size <= limit), 1)
+    return 1 if size >= rows else seeds if size <= 2_000 else min(seeds, most)
+
+
+def _count(measure: str, images: Images, labels: Ints, seed: int) -> tuple[float, ...]:
+    """Changes, pairs, null, its standard deviation, lower and upper bound on the Bayes error."""
+    if measure in ("tree", "neighbour"):
+        graph = sep.spanning_tree if measure == "tree" else sep.nearest_neighbours
+        edges = sep.cross_edges(graph(images), labels)
+        bounds = (edges.bayes_low, edges.bayes_high)
+        return float(edges.crossing), edges.edges, edges.expected, edges.sd, *bounds
+    if measure == "ridge":
+        line = sep.projected_thresholds(images, labels, seed=seed)
+        null = (line.null_total, line.null_sd_total)
+        return line.total, line.pairs, *null, np.nan, line.total / line.pairs
+    values = images if measure == "sum" else sep.principal_line(images)
+    counted = mec.thresholds(values, labels)
+    random, pairs = mec.null(counted.class_counts), len(labels) - 1
+    return counted.total, pairs, random.total, random.sd, np.nan, counted.total / pairs
