@@ -1,0 +1,195 @@
+"""What networks trained on clean images make of damaged ones.
+
+The report gives its network's average resilience in dB, as a ratio of two expectations that no
+damaged image enters. Here it is measured: test images get Gaussian noise at a known signal-to-noise
+ratio, JPEG compression, fewer grey levels, drift of five kinds, and attacks; accuracy is measured
+at each strength. The noise at which a network has lost half of what it has over chance, and that at
+which it has lost a percentage point, are resilience in dB. Attacks and drift are put on the same
+axis by the signal-to-noise ratio that they leave.
+
+Trained on the clean split with the default recipe; only the images tested are damaged. All members
+are tested on the same damaged images, attacks aside, which are each member's own. Sources: see
+`rethink.perturb` and `rethink.attacks`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rethink import attacks, perturb
+from rethink.data import Dataset, split
+from rethink.fit import Networks, Recipe, fit
+
+HIDDEN = ((256, 128, 128), (32, 16, 16), (8, 4, 4))
+DB = (40, 30, 25, 20, 15, 10, 5, 0, -5, -10)
+QUALITIES = (95, 75, 50, 25, 10, 5, 1)
+LEVELS = (256, 128, 64, 32, 16, 8, 4, 2)
+# Grey levels out of 255. An attacker of stored images could not change a pixel by less than one,
+# but one is already enough to cost more than a percentage point.
+EPSILONS = (0, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
+STEPS = 10  # of projected gradient descent
+ATTACKED = 2_000  # test images, the first ones: an attack costs as much as training on them
+NOISE_SEED = 0
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def tasks(seeds: int, epochs: int = 10) -> list[dict[str, Any]]:
+    """Return one task for each network, all its seeds in one stack."""
+    return [{"hidden": hidden, "seeds": seeds, "epochs": epochs} for hidden in HIDDEN]
+
+
+def seconds(task: dict[str, Any]) -> float:
+    """Return roughly how many core seconds a task takes."""
+    units = sum(task["hidden"])
+    return float(task["seeds"] / 5 * ((1.8 + units / 90) * task["epochs"] + units / 15) + 16)
+
+
+def run(data: Dataset, *, hidden: tuple[int, ...], seeds: int, epochs: int) -> Arrays:
+    """Train a network's members and test them under damage.
+
+    Accuracies are shares of the test images, S = `seeds` members first; strengths are arrays, too.
+
+    Returns:
+        ``clean`` (S,): accuracy without damage.
+
+        Noise: ``noise_db`` (k,) asked for, ``noise`` (S, k) accuracies, pixels not clipped;
+        ``clipped_db`` (k,) what clipping to black and white leaves of it, ``clipped`` (S, k).
+
+        ``half_db`` and ``point_db`` (S,): where `perturb.half_fall` and `perturb.point_fall` put
+        ``noise``; ``clipped_half_db`` and ``clipped_point_db`` (S,): the same for ``clipped``.
+
+        JPEG: ``jpeg_quality``, ``jpeg_file_bytes``, ``jpeg_scan_bytes``, ``jpeg_db`` (7,);
+        ``jpeg`` (S, 7).
+
+        Grey levels: ``grey_levels``, ``grey_db`` (8,); ``grey`` (S, 8).
+
+        Drift: ``drift_kinds`` (5,) names, ``drift_amounts`` and ``drift_db`` (5, 6) for severities
+        0 to 5, ``drift`` (S, 5, 6).
+
+        Attacks, on the first ``attacked`` () test images: ``epsilon`` (e,) with white as 1;
+        ``fgsm`` and ``pgd`` (S, e); ``fgsm_db`` and ``pgd_db`` (S, e); ``flat`` (S,) share of
+        images where the gradient is zero; ``pgd_half`` and ``pgd_point`` (S,): epsilon at which
+        ``pgd`` has fallen, and ``pgd_half_db`` and ``pgd_point_db`` (S,): the same in dB.
+    """
+    networks = _train(data, hidden, seeds, epochs)
+    images, truth = data.test_images, data.test_labels
+
+    def accuracy(damaged: NDArray[Any]) -> NDArray[np.float64]:
+        return _accuracy(networks, damaged, truth)
+
+    clean = accuracy(images)
+    chance = 1 / len(data.classes)
+    found: Arrays = {"clean": clean}
+    noisy = [perturb.add_noise(images, db, NOISE_SEED, clip=False).images for db in DB]
+    found["noise_db"] = np.array(DB, dtype=np.float64)
+    found["noise"] = _columns(map(accuracy, noisy))
+    clipped = [each.clip(0, 1) for each in noisy]
+    found["clipped_db"] = np.array([perturb.snr_db(images, each) for each in clipped])
+    found["clipped"] = _columns(map(accuracy, clipped))
+    del noisy, clipped
+    for prefix, levels, curves in (
+        ("", found["noise_db"], found["noise"]),
+        ("clipped_", found["clipped_db"], found["clipped"]),
+    ):
+        falls = _falls(levels, curves, clean, chance)
+        found[f"{prefix}half_db"], found[f"{prefix}point_db"] = falls
+
+    jpegs = [perturb.jpeg(images, quality) for quality in QUALITIES]
+    found["jpeg_quality"] = np.array(QUALITIES)
+    found["jpeg_file_bytes"] = np.array([each.file_bytes for each in jpegs])
+    found["jpeg_scan_bytes"] = np.array([each.scan_bytes for each in jpegs])
+    found["jpeg_db"] = np.array([perturb.snr_db(images, each.images) for each in jpegs])
+    found["jpeg"] = _columns(accuracy(each.images) for each in jpegs)
+
+    coarse = [perturb.quantize(images, levels) for levels in LEVELS]
+    found["grey_levels"] = np.array(LEVELS)
+    found["grey_db"] = np.array([perturb.snr_db(images, each) for each in coarse])
+    found["grey"] = _columns(map(accuracy, coarse))
+    return found | _drift(images, accuracy) | _attacks(networks, images, truth, chance)
+
+
+def _train(data: Dataset, hidden: tuple[int, ...], seeds: int, epochs: int) -> Networks:
+    images = data.train_images
+    rows = np.stack([split(len(images), seed).train for seed in range(seeds)])
+    recipe = Recipe(tuple(hidden), epochs)
+    return fit(recipe, images, data.train_labels, rows, range(seeds), len(data.classes))
+
+
+def _accuracy(
+    networks: Networks, images: NDArray[Any], labels: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return each member's share of right answers, shape (S,)."""
+    return np.asarray((networks.predict(images) == labels).mean(axis=1))
+
+
+def _columns(accuracies: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.stack(list(accuracies), axis=1)
+
+
+def _falls(
+    levels: NDArray[np.float64],
+    curves: NDArray[np.float64],
+    clean: NDArray[np.float64],
+    chance: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each member's half fall and point fall, shape (S,) both."""
+    pairs = list(zip(curves, clean, strict=True))
+    return (
+        np.array([perturb.half_fall(levels, curve, best, chance) for curve, best in pairs]),
+        np.array([perturb.point_fall(levels, curve, best) for curve, best in pairs]),
+    )
+
+
+def _drift(
+    images: NDArray[np.uint8], accuracy: Callable[[NDArray[Any]], NDArray[np.float64]]
+) -> Arrays:
+    kinds, found, db = list(perturb.DRIFTS), [], []
+    for kind in kinds:
+        for severity in range(6):
+            moved = perturb.drift(images, kind, severity)
+            found.append(accuracy(moved))
+            db.append(perturb.snr_db(images, moved))
+    # Only contrast is a factor: it is 1 where nothing is altered.
+    amounts = [[float(kind == "contrast"), *perturb.DRIFTS[kind]] for kind in kinds]
+    return {
+        "drift_kinds": np.array(kinds),
+        "drift_amounts": np.array(amounts),
+        "drift_db": np.reshape(db, (len(kinds), 6)),
+        "drift": _columns(found).reshape(-1, len(kinds), 6),
+    }
+
+
+def _attacks(
+    networks: Networks, images: NDArray[np.uint8], truth: NDArray[np.uint8], chance: float
+) -> Arrays:
+    images, truth = images[:ATTACKED], truth[:ATTACKED]
+    epsilon = np.array(EPSILONS) / 255
+    found: Arrays = {
+        "attacked": np.array(len(images)),
+        "epsilon": epsilon,
+        "flat": attacks.flat_share(networks, images, truth),
+    }
+    for name, attack, options in (
+        ("fgsm", attacks.fgsm, {}),
+        ("pgd", attacks.pgd, {"steps": STEPS, "seed": NOISE_SEED}),
+    ):
+        accuracies, db = [], []
+        for each in epsilon:
+            altered = attack(networks, images, truth, each, **options)
+            accuracies.append(_accuracy(networks, altered, truth))
+            db.append(np.array([perturb.snr_db(images, member) for member in altered]))
+        found[name], found[f"{name}_db"] = _columns(accuracies), _columns(db)
+    curves = found["pgd"]
+    found["pgd_half"], found["pgd_point"] = _falls(epsilon, curves, curves[:, 0], chance)
+    # Epsilon zero is infinitely many dB, which no line leads to: the curve begins after it.
+    falls = np.array(
+        [
+            _falls(db[1:], curve[None, 1:], curve[:1], chance)
+            for db, curve in zip(found["pgd_db"], curves, strict=True)
+        ]
+    )
+    found["pgd_half_db"], found["pgd_point_db"] = falls[:, 0, 0], falls[:, 1, 0]
+    return found
