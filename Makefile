@@ -30,12 +30,12 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-# Dask, for clusters.
+# Dask, for clusters, and what some tests compare with.
 extras: $(EXTRAS)
 
 $(EXTRAS): $(READY)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -e '.[dask]' -c constraints.txt
+	  -e '.[dask,check]' -c constraints.txt
 	@touch $@
 
 book: $(READY)
