@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from sklearn.linear_model import LogisticRegression
 
 from rethink import separation, synthetic
