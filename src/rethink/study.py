@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rethink import measurements
 from rethink.data import Dataset, fashion_mnist
-from rethink.information import confusion
+from rethink.information import confusion, mutual_information_bits
 from rethink.measurements import Arrays, Task, measure_missing
 from rethink.records import MEASURED, Record, Spec, Store, key, result_digest
 from rethink.sweep import cost, train_missing, unit_seconds
@@ -131,6 +131,14 @@ class Runs:
         return np.stack(
             [confusion(labels, r.test_predictions, len(r.train_confusion)) for r in self.records]
         )
+
+    def information(self, labels: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return what each member's answer says about a test picture's label, in bits; (members,).
+
+        Args:
+            labels: the test labels, shape (n_test,).
+        """
+        return np.array([mutual_information_bits(table) for table in self.confusions(labels)])
 
     def living(self) -> "Runs":
         """Return the members that are not dead, which may be none."""

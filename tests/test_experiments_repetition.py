@@ -1,0 +1,25 @@
+import pytest
+
+from rethink.experiments import repetition
+
+
+@pytest.fixture(scope="module")
+def found(small):
+    (task,) = repetition.tasks(5)
+    assert repetition.seconds(task) > 0
+    return repetition.run(small, **task)
+
+
+def test_every_circumstance_is_measured(found):
+    assert {array.shape for array in found.values()} == {(len(repetition.CASES),)}
+
+
+def test_what_only_organises_the_work_moves_nothing(found):
+    assert found["equal"][:6].all()
+    assert not found["difference"][:6].any()
+    assert not found["changed"][:6].any()
+
+
+def test_another_seed_is_another_result(found):
+    assert not found["equal"][-1]
+    assert found["changed"][-1] > 0.1
