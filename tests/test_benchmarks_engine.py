@@ -1,6 +1,5 @@
 """The benchmarks of the trainer on little data: they run and judge rightly; no time is judged."""
 
-import importlib.util
 import json
 from copy import deepcopy
 from itertools import pairwise
@@ -11,19 +10,8 @@ from benchmarks import __main__ as bench
 from benchmarks import engine
 from benchmarks.__main__ import Target, ratios, rounded, targets
 
-without_sklearn = pytest.mark.skipif(
-    importlib.util.find_spec("sklearn") is None,
-    reason="scikit-learn, which only the benchmarks need, is not installed",
-)
 
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[without_sklearn] if "scikit-learn" in name else [])
-        for name in engine.CONTENDERS
-    ],
-)
+@pytest.mark.parametrize("name", engine.CONTENDERS)
 def test_contenders_learn_alike(small, name):
     seconds, accuracies = engine.CONTENDERS[name]((32, 16), 0, 10, small)
     assert seconds > 0

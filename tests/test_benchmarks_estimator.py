@@ -1,7 +1,6 @@
 """The benchmark of the estimator on tiny data: its contenders count alike; no time is judged."""
 
 import dataclasses
-import importlib.util
 import json
 
 import numpy as np
@@ -20,10 +19,6 @@ def tiny():
     return data.Dataset("tiny", images, labels, images, labels, tuple("abcde"), "tiny")
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("pandas") is None,
-    reason="pandas, which only the benchmarks need, is not installed",
-)
 def test_contenders_count_alike_and_say_what_they_took(tiny):
     result = estimator.algorithm(tiny, repeats=4)
     assert json.loads(json.dumps(result)) == result

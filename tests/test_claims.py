@@ -330,3 +330,8 @@ def test_a_table_has_one_row_a_claim(report, shown):
     assert [row.split(" | ")[1] for row in second[2:]] == ["0.8823", "–", "-32.75 dB"]
     assert "second edition, 2.1" in second[2]
     assert {line.count("|") for line in first + second} == {5}
+
+
+def test_a_table_says_how_it_was_measured_where_that_is_wanted(report, shown):
+    claims.table([Settled("words", "reproduced", "how", "m", "r")], methods=True)
+    assert "| m (*how*) |" in shown[0]["data"]["text/markdown"]

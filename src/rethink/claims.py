@@ -248,14 +248,15 @@ def reduced() -> bool:
     return bool(os.environ.get("RETHINK_REDUCED"))
 
 
-def table(settled: Iterable[Settled]) -> None:
-    """Show claims with their verdicts as a table."""
+def table(settled: Iterable[Settled], methods: bool = False) -> None:
+    """Show claims with their verdicts as a table, if wanted with how each was measured."""
     rows = []
     for claim in settled:
         row = ledger()[claim.id]
         said = f"{row.statement} ({_place(row)})"
         verdict = f"**{claim.verdict}**: {claim.reason}"
-        rows.append((said, _shown(row), claim.measured, verdict))
+        measured = f"{claim.measured} (*{claim.method}*)" if methods else claim.measured
+        rows.append((said, _shown(row), measured, verdict))
     figures.table(("The report", "Says", "Measured here", "Verdict"), rows)
 
 
