@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import engine, estimator
+from rethink import measurements
 from rethink.data import Dataset, fashion_mnist, repository
-from rethink.manuscript import BENCHMARKS, pages
-from rethink.manuscript import studies as shown_on
+from rethink.manuscript import BENCHMARKS, Request, pages, requests
 from rethink.press import write_text
-from rethink.records import Store, key
+from rethink.records import MEASURED, Store, key
 from rethink.study import specifications
 from rethink.trainer import MILESTONES, environment
 
@@ -80,6 +80,7 @@ def main() -> None:
         "trainers": engine.compare(),
         "steps": steps,
         "studies": studies(folder, data, steps),
+        "experiments": experiments(folder, data),
         "algorithm": estimator.algorithm(data),
         "progression": estimator.progression(data),
         "rows": estimator.rows(),
@@ -112,9 +113,8 @@ def studies(root: Path, data: Dataset, steps: list[dict[str, Any]]) -> list[dict
     store, parts = Store.here(), {tuple(entry["hidden"]): entry for entry in steps}
     seen, found = set(), []
     rows, test_rows = len(data.train_images), len(data.test_images)
-    calls = dict.fromkeys(call for page in pages(root) for call in shown_on(root, page, {}))
-    for study, seeds, epochs in calls:
-        members = [s for s in specifications(study, seeds, epochs) if s not in seen]
+    for asked in shown(root, "runs"):
+        members = [s for s in specifications(asked.name, **asked.parameters) if s not in seen]
         seen |= set(members)
         seconds = products = 0.0
         for spec in members:
@@ -128,8 +128,29 @@ def studies(root: Path, data: Dataset, steps: list[dict[str, Any]]) -> list[dict
             products += spec.epochs * trained / spec.batch * entry["products"] / 1e6
             products += evaluated / 1e3 * entry["evaluation_products"] / 1e6
         found.append(
-            {"study": study, "members": len(members), "seconds": seconds, "products": products}
+            {"study": asked.name, "members": len(members), "seconds": seconds, "products": products}
         )
+    return found
+
+
+def experiments(root: Path, data: Dataset) -> list[dict[str, Any]]:
+    """Add up the time that the other measurements of the book took, by experiment."""
+    store, found = Store.here(MEASURED), []
+    for asked in shown(root, "measure"):
+        tasks = measurements.tasks(asked.name, **asked.parameters)
+        results = [store.arrays(measurements.key(task, data.digest)) for task in tasks]
+        if any(result is None for result in results):
+            raise LookupError(f"{asked.name} has tasks without a result; run `make book` first")
+        seconds = sum(measurements.seconds(result) for result in results if result is not None)
+        found.append({"experiment": asked.name, "tasks": len(tasks), "seconds": seconds})
+    return found
+
+
+def shown(root: Path, kind: str) -> list[Request]:
+    """Return what the pages of the book ask for, each once."""
+    found: list[Request] = []
+    for page in pages(root):
+        found += [r for r in requests(root, page, {}) if r.kind == kind and r not in found]
     return found
 
 
@@ -161,6 +182,9 @@ def targets(found: dict[str, Any]) -> list[Target]:
     minutes = sum(s["seconds"] for s in found["studies"]) / found["cores"] / 60
     what = f"training of every record, minutes on {found['cores']} cores"
     judged.append(Target(what, "", minutes, minutes, minutes, 20, 12, at_least=False))
+    minutes += sum(e["seconds"] for e in found["experiments"]) / found["cores"] / 60
+    what = f"training and all other measurements, minutes on {found['cores']} cores"
+    judged.append(Target(what, "", minutes, minutes, minutes, 40, 25, at_least=False))
     peak = max(entry["megabytes"] for entry in found["steps"])
     judged.append(Target("peak memory of a worker, MB", "", peak, peak, peak, 2000, 2000, False))
 
@@ -213,6 +237,10 @@ def show(found: dict[str, Any]) -> None:
             f"{entry['products'] / 60:.1f}",
             f"{entry['seconds'] / entry['products']:.2f}",
         )
+    console.print(table)
+    table = Table("experiment", "tasks", "core minutes")
+    for entry in found["experiments"]:
+        table.add_row(entry["experiment"], str(entry["tasks"]), f"{entry['seconds'] / 60:.1f}")
     console.print(table)
     for name in ("algorithm", "progression"):
         table = Table(name, "seconds", "count", "MB")

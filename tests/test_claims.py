@@ -42,6 +42,8 @@ def report(monkeypatch):
         Claim("loss", 1, 1, "It is so bad", -32.75, "dB", "3"),
         Claim("words", 2, 1, "It works", None, "", "4", "by eye", "reproduced", "it does"),
         Claim("lost", 2, 1, "It was", None, "", "4", "not", "cannot be tested", "it is gone"),
+        Claim("when", 0, 1, "It was then", 2017.0, "year", "1"),
+        Claim("once", 0, 1, "There is one", 1.0, "images", "1"),
         Claim("unjudged", 2, 1, "It will", None, "", "4"),
         Claim("odd", 2, 1, "It may", None, "", "4", "", "open", ""),
     ]
@@ -330,6 +332,12 @@ def test_a_table_has_one_row_a_claim(report, shown):
     assert [row.split(" | ")[1] for row in second[2:]] == ["0.8823", "–", "-32.75 dB"]
     assert "second edition, 2.1" in second[2]
     assert {line.count("|") for line in first + second} == {5}
+
+
+def test_years_have_no_comma_and_one_is_no_plural(report, shown):
+    claims.table(Settled(name, "reproduced", "", "", "") for name in ("when", "once"))
+    rows = shown[0]["data"]["text/markdown"].splitlines()[2:]
+    assert [row.split(" | ")[1] for row in rows] == ["2017", "1 image"]
 
 
 def test_a_table_says_how_it_was_measured_where_that_is_wanted(report, shown):

@@ -343,8 +343,11 @@ def _left(notebook: NotebookNode) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def _shown(row: Claim) -> str:
     if row.value is None:
         return "–"
+    if row.unit == "year":
+        return f"{row.value:.0f}"
     digits = f"{row.value:,.4f}".rstrip("0").rstrip(".")
-    return f"{digits} {row.unit}" if row.unit not in _UNSAID else digits
+    unit = row.unit.removesuffix("s") if row.value == 1 else row.unit
+    return f"{digits} {unit}" if row.unit not in _UNSAID else digits
 
 
 def _place(row: Claim) -> str:
