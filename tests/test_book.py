@@ -165,6 +165,12 @@ def test_figures_have_a_caption_and_words_for_those_who_cannot_see_them(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_no_line_of_prose_is_taken_for_a_comment(page):
+    text = [cell.source for cell in executed(page).cells if cell.cell_type == "markdown"]
+    assert not re.findall(r"^\s*%.*", "\n".join(text), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_number_handed_over_is_shown(page):
     """A number that the prose asks for exists; one that it never shows has no business here."""
     text = "\n".join(c.source for c in executed(page).cells if c.cell_type == "markdown")
