@@ -40,7 +40,7 @@ print(Path(os.environ["RETHINK_BOOK"]).name, repr(os.environ["RETHINK_REDUCED"])
 :tags: [remove-cell]
 
 claims.value("answer", 42.5 * seeds, 0.1)
-claims.settle("images-total", "reproduced", "all", "counted", seeds > 3)
+claims.settle("input-784", "all", seeds > 3)
 ```
 """
 
@@ -117,7 +117,7 @@ def test_a_chapter_becomes_an_executed_notebook_with_results(executed):
     assert stream.text == "some\n5 all\nbook '' tiny\n"
     found = results_of(executed)
     assert found["values"] == {"answer": {"tolerance": 0.1, "value": 212.5}}
-    assert found["claims"]["images-total"]["verdict"] == "reproduced"
+    assert found["claims"]["input-784"]["verdict"] == "reproduced"
     assert not list((executed.build / "unfinished").iterdir())
 
 

@@ -124,6 +124,9 @@ def render(edition: Edition) -> None:
     for page in pages(edition.root):
         shutil.copy(edition.book / f"{page}.ipynb", source / "book")
     shutil.copy(edition.root / "chapters" / "references.bib", source / "book")
+    # What pages offer for download.
+    for table in edition.book.glob("*.csv"):
+        shutil.copy(table, source / "book")
     program = str(Path(sys.executable).with_name("jupyter-book"))
     command = [program, "build", str(source)]
     options = ["--path-output", str(work), "-W", "-n", "--keep-going", "--quiet"]
