@@ -170,7 +170,9 @@ def test_a_sure_network_still_gives_the_direction():
 def test_foolbox_finds_the_same(trained):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it imports what scipy has renamed
-        foolbox = pytest.importorskip("foolbox", reason="foolbox, is not installed (`make extras` does that)")
+        foolbox = pytest.importorskip(
+            "foolbox", reason="foolbox, is not installed (`make extras` does that)"
+        )
     networks, images, labels = trained
     inputs = images.astype(np.float32) / 255
 

@@ -1,13 +1,15 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from nbformat.v4 import new_notebook, writes
 from test_manuscript import SUMMARY, append, code, write_book, write_chapter
 
-from rethink import build, data, manuscript, press, records, study, syntax
+from rethink import build, data, manuscript, measurements, press, records, study, syntax
 from rethink.manuscript import Edition, ParameterError, PressError
+from rethink.workers import Workers
 
 CHAPTERS = {
     "index": "# Tiny\n",
@@ -229,6 +231,92 @@ def test_one_chapter_without_studies_is_no_reason_to_sample_records(edition, mon
     monkeypatch.setattr(study, "audit", never)
     build.train(edition, ["01-one"], False, None)
     assert "sampled" not in build._load(edition)
+
+
+# ---- measurements --------------------------------------------------------------------------------
+
+
+TINY = """
+import numpy as np
+
+
+def tasks(seeds):
+    return [{"seed": seed} for seed in range(seeds)]
+
+
+def seconds(task):
+    return 0.1
+
+
+def run(data, seed):
+    return {"total": np.array(int(data.train_labels.sum()) * (seed + 1))}
+"""
+
+
+@pytest.fixture
+def measuring(edition, monkeypatch):
+    """A book whose second page asks for an experiment of two tasks."""
+    text = code("def never():\n    study.measure('tiny', seeds=2)")
+    write_chapter(edition.root, "02-two", text)
+    append(syntax.PACKAGE / "experiments" / "tiny.py", TINY)
+    module = SimpleNamespace()
+    exec(TINY, vars(module))
+    monkeypatch.setattr(measurements, "PACKAGE", syntax.PACKAGE)
+    monkeypatch.setattr(measurements, "_module", lambda name: {"tiny": module}[name])
+    # In this process: a worker would have the real package.
+    monkeypatch.setattr(Workers, "number", lambda self: 1)
+    measurements.fingerprint.cache_clear()
+    yield edition
+    measurements.fingerprint.cache_clear()
+
+
+def make_it(edition, fresh=False):
+    build.make(edition, fresh, Workers())
+    path = edition.root / records.MEASURED
+    return records.Store(path.parent / "none", path)
+
+
+def test_what_is_measured_is_published_and_found_again(measuring, executed, small, capsys):
+    published = make_it(measuring)
+    wanted = measurements.tasks("tiny", 2)
+    found = [published.arrays(measurements.key(task, small.digest)) for task in wanted]
+    total = int(small.train_labels.sum())
+    assert [int(each["total"]) for each in found] == [total, 2 * total]
+    assert "Measuring 2 things more" in capsys.readouterr().err
+    append(measuring.root / "_config.yml")
+    make_it(measuring)
+    assert "Measuring" not in capsys.readouterr().err
+
+
+def test_fresh_measurements_are_held_against_those_there_were(
+    measuring, executed, small, monkeypatch, capsys
+):
+    make_it(measuring)
+    make_it(measuring, fresh=True)
+    assert "2 of 2 repeated measurements are equal bit for bit." in capsys.readouterr().err
+    # The published ones come first, so that an altered one is seen.
+    path = measuring.root / records.MEASURED
+    monkeypatch.setenv("RETHINK_RUNS", str(path.with_name("runs.npz")))
+    store = records.Store(path.parent / "none", path)
+    names = [measurements.key(task, small.digest) for task in measurements.tasks("tiny", 2)]
+    arrays = {name: dict(store.arrays(name)) for name in names}
+    arrays[names[1]]["total"] = arrays[names[1]]["total"] + 1
+    records.publish(path, arrays)
+    with pytest.raises(PressError, match=r"measurement tiny\(seed=1\) does not stand"):
+        make_it(measuring, fresh=True)
+
+
+def test_a_changed_measurement_makes_its_page_stale(measuring, executed, monkeypatch):
+    make_it(measuring)
+    executed.clear()
+    (syntax.PACKAGE / "experiments" / "tiny.py").write_text(TINY.replace("seed + 1", "seed + 3"))
+    module = SimpleNamespace()
+    exec(TINY.replace("seed + 1", "seed + 3"), vars(module))
+    monkeypatch.setattr(measurements, "_module", lambda name: {"tiny": module}[name])
+    measurements.fingerprint.cache_clear()
+    make_it(measuring)
+    assert executed[0] == "02-two"
+    assert "01-one" not in executed
 
 
 # ---- the command line ----------------------------------------------------------------------------

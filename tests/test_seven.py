@@ -18,7 +18,10 @@ def record(hidden, seed, dead):
         milestones=np.array([1, 2]),
         train=curve,
         leaking=curve,
-        train_confusion=np.eye(10, dtype=np.int64),
+        # All right, or all answered with class 0.
+        train_confusion=np.tile([30] + [0] * 9, (10, 1))
+        if dead
+        else np.eye(10, dtype=np.int64) * 30,
         validation_confusion=np.eye(10, dtype=np.int64),
         test_predictions=answers,
     )
@@ -57,3 +60,13 @@ def test_a_dead_network_tells_nothing(seven):
     assert told.shape == (7, 2)
     assert told[0] == pytest.approx(np.log2(10))
     assert told[6] == pytest.approx(0)
+
+
+def test_bits_of_the_labels_are_counted(seven):
+    each = np.log2(10)
+    assert seven.stored()[0] == pytest.approx(300 * each)
+    assert seven.stored()[6] == pytest.approx(0)
+    g = seven.generalization_bits()
+    assert g[0] == pytest.approx(300 * each / 201482)
+    # A constant answer gets bits of the labels right, though it tells nothing of them.
+    assert g[6] == pytest.approx(30 * each / 3160)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rethink.information import generalization_bits, mutual_information_bits
 from rethink.mec import network_mec
 from rethink.study import SEVEN, Runs
 
@@ -67,3 +68,25 @@ class Seven:
     def information(self, labels: NDArray[np.integer]) -> Floats:
         """Return the bits that answers tell of a test picture's label, shape (7, seeds)."""
         return np.stack([group.information(labels) for group in self.groups])
+
+    def generalization_bits(self) -> Floats:
+        """Return G in bits of the labels a bit, -sum_i k_i log2 p_i / MEC, shape (7, seeds)."""
+        return np.stack(
+            [
+                [
+                    float(generalization_bits(np.diag(table), table.sum(axis=1), bits))
+                    for table in (record.train_confusion for record in group.records)
+                ]
+                for group, bits in zip(self.groups, self.bits, strict=True)
+            ]
+        )
+
+    def stored(self) -> Floats:
+        """Return the bits of all training labels that the answers to them tell, shape (7, seeds).
+
+        The mutual information of answer and label, times the pictures trained on.
+        """
+        tables = [[record.train_confusion for record in group.records] for group in self.groups]
+        return np.array(
+            [[mutual_information_bits(t) * t.sum() for t in of_one] for of_one in tables]
+        )
