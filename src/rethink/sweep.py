@@ -11,6 +11,7 @@ import platform
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -146,6 +147,8 @@ def parallel(processes: int, folder: str) -> joblib.Parallel:
         processes: how many.
         folder: for what they share; not in memory, where a kill would leave the data.
     """
+    # joblib replaces a worker whose memory has grown, as after a large task, and warns of it.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     return joblib.Parallel(
         n_jobs=processes,
         return_as="generator_unordered",

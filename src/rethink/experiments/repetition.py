@@ -5,9 +5,10 @@ with one circumstance changed at a time. Compared are its answers to all test pi
 accuracies, bit for bit.
 """
 
-from concurrent.futures import ProcessPoolExecutor
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,11 @@ from rethink.data import Dataset, split
 from rethink.records import Record, Spec
 
 SPEC = Spec((64, 32, 32), seed=0, epochs=2)
+CHILD = """
+import pickle, sys
+from rethink import trainer
+pickle.dump(trainer.train(*pickle.load(sys.stdin.buffer)), sys.stdout.buffer)
+"""
 CASES = (
     "the same again",
     "other neighbours in its stack",
@@ -52,8 +58,13 @@ def run(data: Dataset, other: int) -> dict[str, NDArray[Any]]:
     more = [replace(SPEC, seed=seed) for seed in range(1, 5)]
     first = trainer.train([SPEC, more[0]], data)[0]
     # A process of its own, that shares nothing with this one.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        elsewhere = pool.submit(trainer.train, [SPEC, more[0]], data).result()[0]
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        input=pickle.dumps(([SPEC, more[0]], data)),
+        capture_output=True,
+        check=True,
+    )
+    elsewhere = pickle.loads(done.stdout)[0]
     found = [
         _answers(record)
         for record in (
