@@ -21,7 +21,7 @@ from test_manuscript import ONE as CHAPTER
 from test_manuscript import write_chapter
 from test_sweep import SPECS, digests, undisturbed  # noqa: F401
 
-from rethink import study, sweep, trainer, workers
+from rethink import measurements, study, sweep, trainer, workers
 from rethink.records import Spec, Store, key
 from rethink.workers import LostWorkersError, Workers, WorkersError
 
@@ -164,6 +164,17 @@ def test_a_cluster_does_not_change_a_record(cluster, undisturbed, small, tmp_pat
     assert len(audits) >= 2
     assert all(audit.equal for audit in audits)
     assert set(cluster.trained()) <= set(pids)
+
+
+def test_a_cluster_does_not_change_a_measurement(cluster, small, tmp_path):
+    cluster.need(*cluster.noting)
+    tasks, here = measurements.tasks("smallest", 2), Workers(dask=cluster.address)
+    store = Store(tmp_path, None)
+    with here.connected(small):
+        assert measurements.measure_missing(tasks, small, store, here) == len(tasks)
+    for task in tasks:
+        found = store.arrays(measurements.key(task, small.digest))
+        assert measurements.equal(found, measurements.run(task, small))
 
 
 def test_after_the_loss_of_a_worker_the_other_goes_on(
