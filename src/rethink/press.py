@@ -35,7 +35,9 @@ def execute(edition: Edition, page: str, mark: str, output: Path | None = None) 
     output = output or edition.book / f"{page}.ipynb"
     unfinished = edition.build / "unfinished" / f"{page}.ipynb"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
-    surroundings = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": "1" if overrides else ""}
+    # Also where this page has no parameters to reduce: it may read what reduced ones found.
+    reduced = "1" if edition.overrides else ""
+    surroundings = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": reduced}
     before = {name: os.environ.get(name) for name in surroundings}
     os.environ.update(surroundings)
     try:
