@@ -154,6 +154,14 @@ def test_other_parameters_are_shown_and_the_kernel_knows(edition):
     assert results_of(edition) == {"values": {}, "claims": {}}
 
 
+def test_a_page_without_parameters_knows_that_others_are_reduced(edition):
+    write_chapter(edition.root, "02-two", code("import os\nprint(os.environ['RETHINK_REDUCED'])"))
+    for overrides, shown in (({}, "\n"), ({"01-one": {"seeds": 2}}, "1\n")):
+        press.execute(replace(edition, overrides=overrides), "02-two", "mark")
+        notebook = nbformat.read(edition.book / "02-two.ipynb", as_version=4)
+        assert notebook.cells[-1].outputs[0].text == shown
+
+
 def test_a_failing_cell_is_named_and_the_last_good_notebook_stays(edition, monkeypatch):
     monkeypatch.setenv("RETHINK_BOOK", "elsewhere")
     monkeypatch.delenv("RETHINK_REDUCED", raising=False)
