@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from conftest import BROKEN
 
-from rethink import claims, manuscript, measurements, press, records, study
+from rethink import build, claims, manuscript, measurements, press, records, study
 from rethink.data import fashion_mnist
 from rethink.manuscript import Edition
 
@@ -32,13 +32,7 @@ def code(notebook):
 
 def asked(page, kind):
     """What a page shows: specifications of runs, or tasks of experiments."""
-    find = {"runs": study.specifications, "measure": measurements.tasks}[kind]
-    return [
-        each
-        for request in manuscript.requests(ROOT, page, {})
-        if request.kind == kind
-        for each in find(request.name, **request.parameters)
-    ]
+    return build.wanted(manuscript.requests(ROOT, page, {}), kind)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from rich.console import Console
 from rethink.manuscript import (
     Edition,
     PressError,
+    Request,
     inputs_digest,
     pages,
     read,
@@ -92,29 +93,13 @@ def train(
     Returns:
         Per page, the digest of what it shows of them.
     """
-    from rethink import measurements, records, study
+    from rethink import measurements, records
     from rethink.data import cache_folder, fashion_mnist
 
     data = fashion_mnist()
     asked = {page: requests(edition.root, page, edition.overrides.get(page, {})) for page in names}
-    runs = {
-        page: [
-            spec
-            for request in each
-            if request.kind == "runs"
-            for spec in study.specifications(request.name, **request.parameters)
-        ]
-        for page, each in asked.items()
-    }
-    tasks = {
-        page: [
-            task
-            for request in each
-            if request.kind == "measure"
-            for task in measurements.tasks(request.name, **request.parameters)
-        ]
-        for page, each in asked.items()
-    }
+    runs = {page: wanted(each, "runs") for page, each in asked.items()}
+    tasks = {page: wanted(each, "measure") for page, each in asked.items()}
     specs = list(dict.fromkeys(spec for page in runs.values() for spec in page))
     every = list(dict.fromkeys(task for page in tasks.values() for task in page))
     stores = [records.Store.here(file) for file in (records.PUBLISHED, records.MEASURED)]
@@ -131,22 +116,22 @@ def train(
     named |= {task: measurements.key(task, data.digest) for task in every}
     found = {
         named[each]: source.arrays(named[each]) or {}
-        for source, wanted in zip(sources, sorts, strict=True)
-        for each in wanted
+        for source, sort in zip(sources, sorts, strict=True)
+        for each in sort
     }
     whole = published and names == pages(edition.root)
     if fresh:
         old, new = stores[0], sources[0]
         _compare([(old.get(named[spec]), new.get(named[spec])) for spec in specs])
         _compare_measured([(t, stores[1].arrays(named[t]), found[named[t]]) for t in every])
-        for store, wanted in zip(stores, sorts, strict=True):
-            for each in wanted:
+        for store, sort in zip(stores, sorts, strict=True):
+            for each in sort:
                 store.put_arrays(named[each], found[named[each]])
     elif whole and specs and len(stores[0]):
         _sample(edition, specs, every, data, stores, workers)
     if whole:
-        for file, wanted in zip((records.PUBLISHED, records.MEASURED), sorts, strict=True):
-            parts = {named[each]: found[named[each]] for each in wanted}
+        for file, sort in zip((records.PUBLISHED, records.MEASURED), sorts, strict=True):
+            parts = {named[each]: found[named[each]] for each in sort}
             records.publish(edition.root / file, parts)
     if fresh:
         shutil.rmtree(fresh_folder, ignore_errors=True)
@@ -154,6 +139,14 @@ def train(
         page: records.shown_digest(found[named[each]] for each in (*runs[page], *tasks[page]))
         for page in names
     }
+
+
+def wanted(asked: list[Request], kind: str) -> list[Any]:
+    """Return what requests of a kind stand for: specifications of runs, or tasks of experiments."""
+    from rethink import measurements, study
+
+    find: Callable[..., list[Any]] = study.specifications if kind == "runs" else measurements.tasks
+    return [each for r in asked if r.kind == kind for each in find(r.name, **r.parameters)]
 
 
 def _train_missing(specs: list[Any], data: Any, store: Any, workers: Workers) -> None:
