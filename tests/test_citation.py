@@ -1,0 +1,39 @@
+"""CITATION.cff: what its format, version 1.2.0, requires, and what pyproject and references say."""
+
+import tomllib
+
+import pytest
+import yaml
+
+from rethink import manuscript
+
+ROOT = manuscript.root()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def citation():
+    return yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+
+def test_it_has_the_fields_that_the_format_requires(citation):
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= citation.keys()
+    (report,) = citation["references"]
+    assert {"type", "title", "authors"} <= report.keys()
+
+
+def test_version_and_license_are_those_of_the_package(citation):
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+
+
+def test_it_names_the_report_as_the_bibliography_does(citation):
+    bibliography = (ROOT / "chapters" / "references.bib").read_text(encoding="utf-8")
+    entry = bibliography.partition("@techreport{report2021,")[2].partition("\n}\n")[0]
+    (report,) = citation["references"]
+    names = " and ".join(f"{a['family-names']}, {a['given-names']}" for a in report["authors"])
+    assert f"= {{{names}}}" in entry
+    assert report["title"] in entry.replace("{Fashion-MNIST}", "Fashion-MNIST")
+    assert f"= {{{report['year']}}}" in entry
+    assert report["institution"]["name"] in entry
