@@ -4,6 +4,7 @@ PYTHON ?= python3
 RUNS ?= published
 DEVICE ?= cpu
 DASK ?=
+TRACK ?=
 N ?=
 ARGS ?=
 
@@ -13,7 +14,7 @@ READY = .venv/.ready
 
 EXTRAS = .venv/.extras
 
-.PHONY: help setup extras book draft chapter html test bench serve data clean
+.PHONY: help setup extras book draft chapter html pdf test bench serve data clean
 
 help: $(READY)
 	@$(RETHINK) --help
@@ -30,16 +31,16 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-# Dask, for clusters, and what some tests compare with.
+# Dask, for clusters; Weights & Biases; the browser's driver; what some tests compare with.
 extras: $(EXTRAS)
 
-$(EXTRAS): $(READY)
+$(EXTRAS): $(READY) pyproject.toml constraints.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -e '.[dask,check]' -c constraints.txt
+	  -e '.[dask,track,browser,check]' -c constraints.txt
 	@touch $@
 
-book: $(READY)
-	@$(RETHINK) book --runs $(RUNS) $(WORKERS)
+book: $(READY) $(if $(TRACK),$(EXTRAS))
+	@$(RETHINK) book --runs $(RUNS) $(WORKERS) $(if $(TRACK),--track $(TRACK))
 
 draft: $(READY)
 	@$(RETHINK) draft $(WORKERS)
@@ -49,6 +50,9 @@ chapter: $(READY)
 
 html serve data test: $(READY)
 	@$(RETHINK) $@
+
+pdf: $(EXTRAS) book
+	@$(RETHINK) pdf
 
 bench: $(READY)
 	@.venv/bin/python -m benchmarks

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from rethink import data
+from rethink import build, data, manuscript
 
 # Before any test can heal the cache: the files in it that are not what they should be.
 BROKEN = data.check_cache()
@@ -27,3 +27,12 @@ def small(fashion: data.Dataset) -> data.Dataset:
         test_labels=fashion.test_labels[:203],
         digest="small",
     )
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory):
+    """The committed book as an edition that was rendered in a folder of its own."""
+    here = manuscript.root()
+    edition = manuscript.Edition(here, here / "book", tmp_path_factory.mktemp("build"))
+    build.publish(edition)
+    return edition

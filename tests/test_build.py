@@ -8,6 +8,7 @@ from nbformat.v4 import new_notebook, writes
 from test_manuscript import SUMMARY, append, code, write_book, write_chapter
 
 from rethink import build, data, manuscript, measurements, press, records, study, syntax
+from rethink import render as rendering
 from rethink.manuscript import Edition, ParameterError, PressError
 from rethink.workers import Workers
 
@@ -55,11 +56,11 @@ def executed(monkeypatch):
         press.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
 
     monkeypatch.setattr(press, "execute", execute)
-    monkeypatch.setattr(press, "render", render)
+    monkeypatch.setattr(rendering, "render", render)
     return names
 
 
-def render(edition):
+def render(edition, notes, files):
     press.write_text(edition.html / "index.html", "")
 
 
@@ -81,7 +82,7 @@ def test_a_book_is_made_once(edition, monkeypatch, capsys):
     """With a real kernel."""
     write_book(edition.root / "two", {"index": "# Tiny\n", "01-one": code("print(1)")})
     edition = Edition.full(edition.root / "two")
-    monkeypatch.setattr(press, "render", render)
+    monkeypatch.setattr(rendering, "render", render)
     build.make(edition, False, None)
     said = capsys.readouterr()
     assert "Executing 2 of 2 pages" in said.err
@@ -90,7 +91,7 @@ def test_a_book_is_made_once(edition, monkeypatch, capsys):
     assert '"1\\n"' in (edition.book / "01-one.ipynb").read_text(encoding="utf-8")
 
     monkeypatch.setattr(press, "execute", never)
-    monkeypatch.setattr(press, "render", never)
+    monkeypatch.setattr(rendering, "render", never)
     build.make(edition, False, None)
     said = capsys.readouterr()
     assert said.out.startswith("Nothing to do, the book is up to date: ")
@@ -162,7 +163,7 @@ def test_after_a_change_of_the_looks_it_is_only_rendered(edition, executed, monk
     make(edition, executed)
     monkeypatch.setattr(press, "execute", never)
     rendered = []
-    monkeypatch.setattr(press, "render", rendered.append)
+    monkeypatch.setattr(rendering, "render", lambda edition, *_: rendered.append(edition))
     append(edition.root / "_config.yml")
     build.make(edition, False, None)
     append(edition.root / "chapters" / "references.bib")
@@ -173,13 +174,13 @@ def test_after_a_change_of_the_looks_it_is_only_rendered(edition, executed, monk
 
 
 def test_a_book_whose_rendering_failed_is_not_up_to_date(edition, executed, monkeypatch):
-    def fails(edition):
+    def fails(edition, *_):
         raise PressError("no")
 
     make(edition, executed)
     append(edition.root / "_config.yml")
     with monkeypatch.context() as patch:
-        patch.setattr(press, "render", fails)
+        patch.setattr(rendering, "render", fails)
         for _ in range(2):
             with pytest.raises(PressError, match="no"):
                 build.make(edition, False, None)
@@ -231,6 +232,54 @@ def test_one_chapter_without_studies_is_no_reason_to_sample_records(edition, mon
     monkeypatch.setattr(study, "audit", never)
     build.train(edition, ["01-one"], False, None)
     assert "sampled" not in build._load(edition)
+
+
+# ---- rendering what is executed already ----------------------------------------------------------
+
+
+def test_what_is_executed_is_rendered_with_a_note_on_each_page(edition, executed, monkeypatch):
+    make(edition, executed)
+    given = {}
+    monkeypatch.setattr(rendering, "render", lambda edition, notes, files: given.update(notes))
+    build.publish(edition)
+    assert list(given) == ["index", "summary", "01-one", "02-two"]
+    assert "executed in 0." in given["01-one"]
+    shutil.rmtree(edition.build)
+    build.publish(edition)
+    assert "executed elsewhere" in given["01-one"]
+
+
+@pytest.mark.parametrize(
+    ("file", "stale"),
+    [
+        ("chapters/01-one.md", "01-one"),
+        ("requirements.txt", "index, summary, 01-one, 02-two"),
+        ("../package/beta.py", "02-two"),
+        ("book/results/02-two.json", "summary"),
+    ],
+)
+def test_what_is_stale_is_not_rendered(edition, executed, monkeypatch, file, stale):
+    make(edition, executed)
+    monkeypatch.setattr(rendering, "render", never)
+    append(edition.root / file, "\n")
+    with pytest.raises(PressError, match=f"has changed: {stale}; run `make book`"):
+        build.publish(edition)
+
+
+def test_what_is_not_executed_is_not_rendered(edition, executed, monkeypatch):
+    make(edition, executed)
+    monkeypatch.setattr(rendering, "render", never)
+    (edition.book / "01-one.ipynb").unlink()
+    with pytest.raises(PressError, match="not executed yet: 01-one; run `make book` first"):
+        build.publish(edition)
+
+
+def test_pages_whose_measurements_are_lost_are_not_rendered(measuring, executed, monkeypatch):
+    make_it(measuring)
+    monkeypatch.setenv("RETHINK_CACHE", str(measuring.root / "empty"))
+    (measuring.root / records.MEASURED).unlink()
+    with pytest.raises(PressError, match="02-two shows runs that are not there"):
+        build.publish(measuring)
 
 
 # ---- measurements --------------------------------------------------------------------------------

@@ -309,6 +309,20 @@ def test_the_whole_ledger_has_every_claim_and_what_was_measured(report, tmp_path
     assert (words["value"], words["measured"], words["statement"]) == ("", "", "It works")
 
 
+def test_several_numbers_are_handed_over_at_once(shown):
+    claims.values(0.1, a=1, b=2.5)
+    found = [(o["metadata"]["scrapbook"]["name"], o["metadata"]["rethink"]) for o in shown]
+    assert found == [("a", {"tolerance": 0.1}), ("b", {"tolerance": 0.1})]
+
+
+def test_published_numbers_are_quoted_under_their_ids(report, shown):
+    claims.quote("share", "loss")
+    found = [(o["metadata"]["scrapbook"]["name"], [*o["data"].values()]) for o in shown]
+    assert found == [("share", ["0.8823"]), ("loss", ["-32.75"])]
+    with pytest.raises(KeyError, match="'words'"):
+        claims.quote("words")
+
+
 def test_a_tally_counts_every_verdict():
     made = [
         Settled(str(n), verdict, "", "", "")
@@ -319,15 +333,21 @@ def test_a_tally_counts_every_verdict():
     assert counts == dict.fromkeys(counts, 0) | {"reproduced": 1, "contradicted": 2, "open": 1}
 
 
+def table_lines(output):
+    lines = output["data"]["text/markdown"].splitlines()
+    assert (lines[0], lines[-1]) == ('<div class="claims">', "</div>")
+    return lines[2:-2]
+
+
 def test_a_table_has_one_row_a_claim(report, shown):
     claims.table([Settled("count", "reproduced", "how", "60,000 images", "the same number")])
     claims.table(
         Settled(name, "contradicted", "how", "m", "r") for name in ("share", "words", "loss")
     )
-    first, second = ([*output["data"]["text/markdown"].splitlines()] for output in shown)
+    first, second = (table_lines(output) for output in shown)
     assert first[2:] == [
         "| There are many (first edition, 1.1) | 60,000 images | 60,000 images "
-        "| **reproduced**: the same number |"
+        '| <span class="verdict v0">reproduced</span>: the same number |'
     ]
     assert [row.split(" | ")[1] for row in second[2:]] == ["0.8823", "–", "-32.75 dB"]
     assert "second edition, 2.1" in second[2]
@@ -336,7 +356,7 @@ def test_a_table_has_one_row_a_claim(report, shown):
 
 def test_years_have_no_comma_and_one_is_no_plural(report, shown):
     claims.table(Settled(name, "reproduced", "", "", "") for name in ("when", "once"))
-    rows = shown[0]["data"]["text/markdown"].splitlines()[2:]
+    rows = table_lines(shown[0])[2:]
     assert [row.split(" | ")[1] for row in rows] == ["2017", "1 image"]
 
 

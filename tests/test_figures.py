@@ -41,7 +41,7 @@ def test_the_style_is_set_only_on_demand():
         figures.use()
         assert not plt.rcParams["axes.spines.top"]
         assert plt.rcParams["axes.grid"]
-        assert plt.rcParams["figure.figsize"] == [7.0, 4.0]
+        assert plt.rcParams["figure.figsize"] == [6.4, 3.8]
 
 
 def test_colours_differ():

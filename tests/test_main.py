@@ -51,6 +51,21 @@ def test_one_chapter_with_other_parameters_stays_out_of_the_book(edition, execut
     assert (edition.root / "_build" / "chapter" / "01-one.ipynb").exists()
 
 
+def test_runs_are_tracked_after_the_book_is_made(edition, monkeypatch):
+    calls = []
+    monkeypatch.setattr(cli, "make", lambda *_: calls.append("made"))
+    monkeypatch.setattr(cli, "check", lambda name: calls.append(f"checked {name}"))
+    monkeypatch.setattr(cli, "track", lambda _, name: calls.append(f"tracked {name}"))
+    assert main(monkeypatch, "book", "--track", "wandb") == 0
+    assert calls == ["checked wandb", "made", "tracked wandb"]
+
+
+def test_an_unknown_tracker_is_refused_before_any_work(edition, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "make", never)
+    assert main(monkeypatch, "book", "--track", "mlflow") == 2
+    assert "rethink: TRACK must be wandb, but 'mlflow' was passed\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

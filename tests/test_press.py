@@ -1,4 +1,3 @@
-import hashlib
 import json
 import re
 from dataclasses import replace
@@ -7,10 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from test_manuscript import HEADER, append, code, write_book, write_chapter
+from test_manuscript import append, code, write_book, write_chapter
 
 from rethink import press
-from rethink.manuscript import Edition, ParameterError, PressError, pages, read
+from rethink.manuscript import Edition, ParameterError, PressError, read
 
 ONE = """# One
 
@@ -85,22 +84,6 @@ def notebook_of(edition, page="01-one"):
 
 def results_of(edition):
     return json.loads((edition.book / "results" / "01-one.json").read_text(encoding="utf-8"))
-
-
-def write_notebooks(edition):
-    """Leave notebooks as if every chapter had been executed."""
-    edition.book.mkdir(exist_ok=True)
-    for page in pages(edition.root):
-        if not (edition.book / f"{page}.ipynb").exists():
-            nbformat.write(read(edition.root, page), edition.book / f"{page}.ipynb")
-
-
-def tree(folder):
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 # ---- execution -----------------------------------------------------------------------------------
@@ -259,49 +242,29 @@ def test_a_file_is_written_with_its_folders(tmp_path):
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "b.txt"
     press.write_text(path, "old")
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def full_disk(self, text, **options):
-        write(self, text[:1], **options)
+    def full_disk(self, content):
+        write(self, content[:1])
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="no space"):
         press.write_text(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-# ---- rendering -----------------------------------------------------------------------------------
-
-
-def test_a_book_is_rendered_only_when_all_of_it_was_executed(edition):
-    write_notebooks(edition)
-    (edition.book / "01-one.ipynb").unlink()
-    with pytest.raises(PressError, match="not executed yet: 01-one; run `make book`"):
-        press.render(edition)
-
-
-def test_a_rendered_book_stays_until_a_better_one_is_there(executed, tmp_path):
-    edition = replace(executed, build=tmp_path / "build")
-    edition.build.mkdir()
-    write_notebooks(edition)
-    press.render(edition)
-    page = (edition.html / "book" / "01-one.html").read_text(encoding="utf-8")
-    text = re.sub(r"<[^>]+>", "", page)
-    assert "The answer is 212.5, as before." in text
-    assert "5 all" in text
-    assert (edition.html / "index.html").exists()
-    assert (edition.html / "book" / "index.html").exists()
-    assert sorted(path.name for path in edition.build.iterdir()) == ["html", "render.log"]
-
-    good = tree(edition.html)
-    broken = replace(edition, root=tmp_path / "broken", book=tmp_path / "broken" / "book")
-    press.shutil.copytree(executed.root, broken.root)
-    (broken.book / "01-one.ipynb").unlink()
-    text = "# One\n\nAs {ref}`nowhere` says.\n"
-    (broken.root / "chapters" / "01-one.md").write_text(HEADER + text)
-    write_notebooks(broken)
-    with pytest.raises(PressError, match=r"(?s)Jupyter Book failed:.*nowhere"):
-        press.render(broken)
-    assert tree(edition.html) == good
+def test_the_first_picture_of_a_notebook_is_found(tmp_path):
+    cells = [
+        new_code_cell(outputs=[out("text")]),
+        *(
+            new_code_cell(outputs=[new_output("display_data", data={"image/png": content})])
+            for content in ("aGk=", "bm8=")
+        ),
+    ]
+    path = tmp_path / "one.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    assert press.picture(path) == b"hi"
+    nbformat.write(new_notebook(cells=cells[:1]), path)
+    assert press.picture(path) == b""

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rethink.build import console, execute, make, render_book, train
+from rethink.browser import BrowserError
+from rethink.build import console, execute, make, publish, track, train
 from rethink.manuscript import (
     Edition,
     ParameterError,
@@ -24,6 +25,7 @@ from rethink.manuscript import (
     settings,
     stamp,
 )
+from rethink.tracking import TrackingError, check
 from rethink.workers import LostWorkersError, Workers, WorkersError
 
 app = typer.Typer(
@@ -47,6 +49,10 @@ Dask = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Train on the Dask cluster of this scheduler instead."),
 ]
+Tracker = Annotated[
+    str | None,
+    typer.Option("--track", metavar="wandb", help="Log all training runs to Weights & Biases."),
+]
 
 
 @app.command()
@@ -55,9 +61,14 @@ def book(
     workers: Processes = None,
     device: Device = "cpu",
     dask: Dask = None,
+    tracker: Tracker = None,
 ) -> None:
     """Make the book: train what is missing, execute what is stale, render it."""
+    if tracker is not None:
+        check(tracker)
     make(Edition.full(root()), runs == "fresh", Workers(workers, device, dask))
+    if tracker is not None:
+        track(Edition.full(root()), tracker)
 
 
 @app.command()
@@ -86,16 +97,26 @@ def chapter(
         settings(here, page, given)
         folder = here / "_build" / "chapter"
         edition = replace(edition, build=folder, overrides={page: given})
-    digest = train(edition, [page], False, Workers(workers, device, dask))[page]
+    shown = train(edition, [page], False, Workers(workers, device, dask))[page]
     output = edition.build / f"{page}.ipynb" if given else edition.book / f"{page}.ipynb"
-    seconds = execute(edition, page, stamp(edition, page, digest), output)
+    seconds = execute(edition, page, stamp(edition, page, shown.digest), output)
     print(f"{page} took {seconds:.0f} s: {output}")
 
 
 @app.command()
 def html() -> None:
     """Render the notebooks that are executed already."""
-    render_book(Edition.full(root()))
+    publish(Edition.full(root()))
+
+
+@app.command()
+def pdf() -> None:
+    """Print the rendered book to _build/book.pdf, through Chromium or Chrome."""
+    from rethink.binding import print_book
+
+    with console.status("printing, some ten seconds"):
+        file, count = print_book(Edition.full(root()))
+    print(f"{file}: {count} pages")
 
 
 @app.command()
@@ -120,7 +141,7 @@ def test() -> None:
         "format": [*python, "ruff", "format", "--check", "."],
         "lint": [*python, "ruff", "check", "."],
         "types": [*python, "mypy"],
-        "unit tests and checks of the book": [*python, "pytest"],
+        "unit tests and checks of the book": [*python, "pytest", "-rs"],
         "notebooks": [*python, "pytest", "-p", "no:cacheprovider", *nbval, *notebooks],
     }
     failed = []
@@ -183,7 +204,7 @@ def main() -> None:
     run: Callable[..., Any] = functools.partial(app, _join_parameters(sys.argv[1:]))
     try:
         run()
-    except (ParameterError, DataError, WorkersError) as error:
+    except (ParameterError, BrowserError, DataError, TrackingError, WorkersError) as error:
         console.print(f"rethink: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
     except (PressError, LostWorkersError) as error:

@@ -26,6 +26,7 @@ from rethink.manuscript import (
     stamp,
     summarises,
 )
+from rethink.provenance import Shown, commit, note
 from rethink.workers import LOCAL, Workers
 
 # Everything said about the work goes to standard error.
@@ -40,7 +41,7 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     start = time.perf_counter()
     complete, index = edition.build / "complete", edition.html / "index.html"
     before = complete.read_text(encoding="utf-8") if complete.exists() else ""
-    if not fresh and index.exists() and before == inputs_digest(edition):
+    if not fresh and index.exists() and before == _whole_state(edition):
         print(f"Nothing to do, the book is up to date: {index}")
         return
     from rethink import claims, press
@@ -48,11 +49,11 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     order = pages(edition.root)
     for page in order:
         settings(edition.root, page, edition.overrides.get(page, {}))
-    digests = train(edition, order, fresh, workers)
+    shown = train(edition, order, fresh, workers)
     trained = time.perf_counter()
     state = _load(edition)
     order.sort(key=lambda page: summarises(read(edition.root, page)))
-    left = [page for page in order if _stale(edition, page, digests[page], state)]
+    left = [page for page in order if _stale(edition, page, shown[page].digest, state)]
     expected = {page: state.get(page, {}).get("seconds", SECONDS_PER_PAGE) for page in order}
     if left:
         console.print(
@@ -62,20 +63,23 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     count = 0
     for page in order:
         # A page that summarises the others is judged only now that they are done.
-        if not _stale(edition, page, digests[page], state):
+        if not _stale(edition, page, shown[page].digest, state):
             continue
         count += 1
         rest = sum(expected[p] for p in left[count - 1 :])
-        mark = stamp(edition, page, digests[page])
+        mark = stamp(edition, page, shown[page].digest)
         with console.status(f"{page} ({count} of {max(count, len(left))}), {_time(rest)} left"):
             seconds = execute(edition, page, mark)
         console.print(f"  {page}  {seconds:.1f} s")
         state[page] = {"stamp": mark, "seconds": round(seconds, 1)}
         press.write_text(edition.build / "executed.json", json.dumps(state, indent=1))
     press.write_text(edition.book / "ledger.csv", claims.whole_ledger(edition.book))
+    # What the README shows.
+    cover = press.picture(edition.book / f"{pages(edition.root)[0]}.ipynb")
+    press.write_bytes(edition.book / "cover.png", cover)
     executed = time.perf_counter()
-    render_book(edition)
-    press.write_text(complete, inputs_digest(edition))
+    render_book(edition, shown)
+    press.write_text(complete, _whole_state(edition))
     spent = {
         "data and runs": trained - start,
         "execution": executed - trained,
@@ -85,24 +89,74 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     print(index)
 
 
+def publish(edition: Edition) -> None:
+    """Render what is executed already.
+
+    Raises:
+        PressError: if a page was executed in another state than that of today: which.
+    """
+    order = pages(edition.root)
+    missing = [page for page in order if not (edition.book / f"{page}.ipynb").exists()]
+    if missing:
+        raise PressError(f"not executed yet: {', '.join(missing)}; run `make book` first")
+    shown = look(edition, order)
+    marks = {page: stamp(edition, page, shown[page].digest) for page in order}
+    stale = [page for page in order if _executed_mark(edition, page) != marks[page]]
+    if stale:
+        raise PressError(
+            f"stale, since something that they depend on has changed: {', '.join(stale)}; run "
+            "`make book`, which executes them again"
+        )
+    render_book(edition, shown)
+
+
+def look(edition: Edition, names: list[str], sources: Any = None) -> dict[str, Shown]:
+    """Say what pages show of the runs and measurements that there are.
+
+    Args:
+        edition: the book.
+        names: its pages.
+        sources: where runs and measurements are, by default here.
+
+    Raises:
+        PressError: if some are missing.
+    """
+    from rethink import measurements, records
+    from rethink.data import fashion_mnist
+
+    data = fashion_mnist()
+    found = {}
+    for page in names:
+        asked = requests(edition.root, page, edition.overrides.get(page, {}))
+        specs, tasks = wanted(asked, "runs"), wanted(asked, "measure")
+        runs, others = sources or _stores()
+        parts = [runs.arrays(records.key(spec, data.digest)) for spec in specs]
+        parts += [others.arrays(measurements.key(task, data.digest)) for task in tasks]
+        if None in parts:
+            raise PressError(f"{page} shows runs that are not there; run `make book` first")
+        found[page] = Shown(
+            digest=records.shown_digest(parts),
+            data=data.digest,
+            runs=len(specs),
+            measurements=len(tasks),
+            seeds=max((request.parameters["seeds"] for request in asked), default=0),
+            seconds=sum(map(measurements.seconds, parts)),
+        )
+    return found
+
+
 def train(
     edition: Edition, names: list[str], fresh: bool, workers: Workers = LOCAL
-) -> dict[str, str]:
-    """See to the runs and measurements that pages show.
-
-    Returns:
-        Per page, the digest of what it shows of them.
-    """
+) -> dict[str, Shown]:
+    """See to the runs and measurements that pages show, and say what each shows of them."""
     from rethink import measurements, records
     from rethink.data import cache_folder, fashion_mnist
 
     data = fashion_mnist()
     asked = {page: requests(edition.root, page, edition.overrides.get(page, {})) for page in names}
-    runs = {page: wanted(each, "runs") for page, each in asked.items()}
-    tasks = {page: wanted(each, "measure") for page, each in asked.items()}
-    specs = list(dict.fromkeys(spec for page in runs.values() for spec in page))
-    every = list(dict.fromkeys(task for page in tasks.values() for task in page))
-    stores = [records.Store.here(file) for file in (records.PUBLISHED, records.MEASURED)]
+    specs = list(dict.fromkeys(s for each in asked.values() for s in wanted(each, "runs")))
+    every = list(dict.fromkeys(t for each in asked.values() for t in wanted(each, "measure")))
+    stores = _stores()
     published = edition.book == Edition.full(edition.root).book and not edition.overrides
     sources = stores
     if fresh:
@@ -133,12 +187,47 @@ def train(
         for file, sort in zip((records.PUBLISHED, records.MEASURED), sorts, strict=True):
             parts = {named[each]: found[named[each]] for each in sort}
             records.publish(edition.root / file, parts)
+    shown = look(edition, names, sources)
     if fresh:
         shutil.rmtree(fresh_folder, ignore_errors=True)
-    return {
-        page: records.shown_digest(found[named[each]] for each in (*runs[page], *tasks[page]))
-        for page in names
-    }
+    return shown
+
+
+def _stores() -> list[Any]:
+    """Return where runs and where measurements are found here."""
+    from rethink import records
+
+    return [records.Store.here(file) for file in (records.PUBLISHED, records.MEASURED)]
+
+
+def track(edition: Edition, tracker: str) -> None:
+    """Log every training run that the book shows, once it is made, and say where.
+
+    Raises:
+        TrackingError: as `tracking.track`.
+    """
+    from rethink import tracking
+    from rethink.data import cache_folder
+
+    with console.status("logging the training runs"):
+        found = _runs(edition)
+        said = tracking.track(tracker, found, cache_folder() / "wandb")
+    console.print(said, markup=False, soft_wrap=True)
+
+
+def _runs(edition: Edition) -> dict[str, Any]:
+    """Return the record of every training run that the book shows, by its key."""
+    from rethink import records
+    from rethink.data import fashion_mnist
+
+    data, store = fashion_mnist(), records.Store.here()
+    names = [
+        records.key(spec, data.digest)
+        for page in pages(edition.root)
+        for spec in wanted(requests(edition.root, page, edition.overrides.get(page, {})), "runs")
+    ]
+    found = {name: store.get(name) for name in dict.fromkeys(names)}
+    return {name: record for name, record in found.items() if record is not None}
 
 
 def wanted(asked: list[Request], kind: str) -> list[Any]:
@@ -294,11 +383,22 @@ def _judge(audits: list[Any], failed: list[Any]) -> None:
 def _stale(edition: Edition, page: str, digest: str, state: dict[str, Any]) -> bool:
     """Tell whether a page must be executed: something changed, or it never was on this machine."""
     mark = stamp(edition, page, digest)
+    known = state.get(page, {}).get("stamp")
+    return bool(known != mark or _executed_mark(edition, page) != mark)
+
+
+def _whole_state(edition: Edition) -> str:
+    """Return what decides every byte of the rendered book: its pages name the commit, too."""
+    return f"{inputs_digest(edition)} {commit(edition.root)}"
+
+
+def _executed_mark(edition: Edition, page: str) -> Any:
+    """Return the stamp that a page was executed with, or None."""
     notebook = edition.book / f"{page}.ipynb"
-    if state.get(page, {}).get("stamp") != mark or not notebook.exists():
-        return True
+    if not notebook.exists():
+        return None
     found = json.loads(notebook.read_text(encoding="utf-8"))
-    return bool(found["metadata"].get("rethink", {}).get("stamp") != mark)
+    return found["metadata"].get("rethink", {}).get("stamp")
 
 
 def execute(edition: Edition, page: str, mark: str, output: Path | None = None) -> float:
@@ -310,12 +410,27 @@ def execute(edition: Edition, page: str, mark: str, output: Path | None = None) 
     return time.perf_counter() - start
 
 
-def render_book(edition: Edition) -> None:
+def render_book(edition: Edition, shown: dict[str, Shown]) -> None:
     """Render the executed notebooks, showing that it is under way."""
-    from rethink import press
+    from rethink import render
 
+    state = _load(edition)
+    notes = {
+        page: note(edition, page, each, state.get(page, {}).get("seconds"))
+        for page, each in shown.items()
+    }
     with console.status("rendering, a few seconds"):
-        press.render(edition)
+        render.render(edition, notes, _downloads(edition))
+
+
+def _downloads(edition: Edition) -> dict[str, str]:
+    """Return what the run log offers as files."""
+    from rethink import runlog
+
+    if "runs" not in pages(edition.root):
+        return {}
+    found = _runs(edition)
+    return {"runs.csv": runlog.runs_csv(found), "curves.csv": runlog.curves_csv(found)}
 
 
 def _load(edition: Edition) -> dict[str, Any]:

@@ -142,6 +142,22 @@ def value(name: str, number: float, tolerance: float = 0.0) -> None:
     _leave(name, repr(kept), {"tolerance": tolerance})
 
 
+def values(tolerance: float = 0.0, /, **named: float) -> None:
+    """Hand several numbers to the prose, each as `value` does."""
+    for name, number in named.items():
+        value(name, number, tolerance)
+
+
+def quote(*names: str) -> None:
+    """Hand numbers that the report published to the prose, under their ids in the ledger.
+
+    Raises:
+        KeyError: as `number`.
+    """
+    for name in names:
+        value(name, number(name))
+
+
 def interval(name: str, measured: MeanInterval, tolerance: float) -> None:
     """Hand a mean and its interval to the prose, as ``name``, ``name_low`` and ``name_high``."""
     value(name, measured.mean, tolerance)
@@ -197,11 +213,11 @@ def same(claim: str, measured: float) -> Settled:
 def compare(claim: str, samples: ArrayLike) -> Settled:
     """Settle a claim about one training run: reproduced if one more seed could have given it.
 
-    The published value is held against the 95 % prediction interval of the seeds, shape (seeds,).
+    The published value is held against the 95% prediction interval of the seeds, shape (seeds,).
     With less than two seeds, as where all of a draft's are dead, the claim stays open.
     """
     row, said, values = ledger()[claim], number(claim), np.asarray(samples, dtype=float)
-    method = row.method or "the same network from other seeds; where one more would lie (95 %)"
+    method = row.method or "the same network from other seeds; where one more would lie (95%)"
     if len(values) < 2:
         shown = ", ".join(f"{value:.4f}" for value in values) or "no living seed"
         return _settle(row, VERDICTS[0], method, shown, "", False)
@@ -254,10 +270,11 @@ def table(settled: Iterable[Settled], methods: bool = False) -> None:
     for claim in settled:
         row = ledger()[claim.id]
         said = f"{row.statement} ({_place(row)})"
-        verdict = f"**{claim.verdict}**: {claim.reason}"
+        kind = VERDICTS.index(claim.verdict) if claim.verdict in VERDICTS else "-open"
+        verdict = f'<span class="verdict v{kind}">{claim.verdict}</span>: {claim.reason}'
         measured = f"{claim.measured} (*{claim.method}*)" if methods else claim.measured
         rows.append((said, _shown(row), measured, verdict))
-    figures.table(("The report", "Says", "Measured here", "Verdict"), rows)
+    figures.table(("The report", "Says", "Measured here", "Verdict"), rows, kind="claims")
 
 
 def results(notebook: NotebookNode) -> dict[str, dict[str, Any]]:
@@ -346,7 +363,8 @@ def _shown(row: Claim) -> str:
     if row.unit == "year":
         return f"{row.value:.0f}"
     digits = f"{row.value:,.4f}".rstrip("0").rstrip(".")
-    unit = row.unit.removesuffix("s") if row.value == 1 else row.unit
+    head, slash, rest = row.unit.partition("/")
+    unit = (head.removesuffix("s") if row.value == 1 else head) + slash + rest
     return f"{digits} {unit}" if row.unit not in _UNSAID else digits
 
 

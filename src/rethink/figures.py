@@ -5,15 +5,20 @@ can tell apart.
 """
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython import get_ipython
+from IPython.core.formatters import BaseFormatter
 from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
+from traitlets import Unicode
 
 from rethink.statistics import mean_interval
+from rethink.tidy import tidy
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6E6E6E"
 COLOURS = {
@@ -26,30 +31,37 @@ COLOURS = {
 
 
 def use() -> None:
-    """Set the style of the book for all figures of this session."""
-    plt.rcParams.update(
-        {
-            "figure.figsize": (7.0, 4.0),
-            "figure.dpi": 110,
-            "savefig.dpi": 160,
-            "figure.constrained_layout.use": True,
-            "figure.facecolor": "white",
-            "font.size": 11,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.color": "#E4E4E4",
-            "axes.axisbelow": True,
-            "legend.frameon": False,
-            "lines.linewidth": 1.8,
-        }
-    )
+    """Set the book's style for all figures of this session, and hand over what they show.
+
+    In a notebook each figure leaves its data beside its picture, as `tidy.tidy` reads them.
+    """
+    plt.style.use(Path(__file__).with_name("book.mplstyle"))
+    shell = get_ipython()
+    formatters = getattr(getattr(shell, "display_formatter", None), "formatters", None)
+    if formatters is not None:
+        formatters["text/csv"] = _Table()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Show rows as a table; a cell may hold Markdown."""
+class _Table(BaseFormatter):
+    """Gives a notebook the table behind a figure, beside its picture."""
+
+    format_type = Unicode("text/csv")
+
+    def __call__(self, shown: object) -> str | None:
+        # Not a printer registered for the type: matplotlib unregisters those.
+        return tidy(shown) if isinstance(shown, Figure) else None
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "") -> None:
+    """Show rows as a table; a cell may hold Markdown.
+
+    ``kind`` is the class that the page's style knows the table by: ``claims`` for verdicts, which
+    become cards on a narrow screen, ``sortable`` for what readers may sort and filter.
+    """
     lines = [header, ["---"] * len(header), *rows]
     text = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    if kind:
+        text = f'<div class="{kind}">\n\n{text}\n\n</div>'
     display(Markdown(text))  # type: ignore[no-untyped-call]
 
 
@@ -68,12 +80,15 @@ def network(hidden: Sequence[int]) -> str:
 def gallery(images: NDArray[np.uint8], labels: Sequence[str], columns: int = 10) -> Figure:
     """Show images of shape (n, 784) in rows, each under its label."""
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(columns, 1.25 * rows), squeeze=False)
+    side = min(1.0, 6.4 / columns)
+    size = (side * columns, 1.25 * side * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
-    for ax, image, label in zip(axes.flat, images, labels, strict=False):
-        ax.imshow(image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
-        ax.set_title(label, fontsize=8)
+    for number, (ax, image, label) in enumerate(zip(axes.flat, images, labels, strict=False), 1):
+        shown = {"cmap": "gray_r", "vmin": 0, "vmax": 255, "gid": f"picture {number}"}
+        ax.imshow(image.reshape(28, 28), **shown)
+        ax.set_title(label, fontsize=9)
     return figure
 
 
@@ -88,8 +103,10 @@ def layers(sizes: Sequence[int], ax: Axes | None = None) -> Axes:
             before = np.arange(shown[layer - 1]) - (shown[layer - 1] - 1) / 2
             for high in before:
                 for low in heights:
-                    ax.plot([layer - 1, layer], [high, low], color=GREY, lw=0.25, zorder=1)
-        ax.scatter([layer] * count, heights, s=90, color=BLUE, edgecolor="white", zorder=2)
+                    ends = ([layer - 1, layer], [high, low])
+                    ax.plot(*ends, color=GREY, lw=0.25, zorder=1, gid="_weight")
+        dots = ([layer] * count, heights)
+        ax.scatter(*dots, s=90, color=BLUE, edgecolor="white", zorder=2, gid="_unit")
         ax.text(layer, -4.1, f"{sizes[layer]:,}\n{names[layer]}", ha="center", va="top")
     ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-5.4, 3.6))
     ax.axis("off")
@@ -104,8 +121,9 @@ def seeds(
     published: ArrayLike | None = None,
     line: bool = True,
     ax: Axes | None = None,
+    name: str = "",
 ) -> Axes:
-    """Plot one group of seeds a position: all points, their mean and its 95 % t-interval.
+    """Plot one group of seeds a position: all points, their mean and its 95% t-interval.
 
     Args:
         x: positions, shape (groups,).
@@ -115,24 +133,34 @@ def seeds(
         published: the report's values, shape (groups,), drawn as crosses; NaN where it has none.
         line: whether the means are joined.
         ax: where to draw.
+        name: of the series in the table behind the figure, by default the label.
     """
     ax = ax or plt.gca()
+    name = name or label or "seeds"
     positions = np.asarray(x, dtype=float)
     means = []
     for position, sample in zip(positions, samples, strict=True):
         values = np.asarray(sample, dtype=float)
         ax.scatter(
-            np.full(len(values), position), values, s=16, color=colour, alpha=0.35, linewidths=0
+            np.full(len(values), position),
+            values,
+            s=16,
+            color=colour,
+            alpha=0.35,
+            linewidths=0,
+            gid=f"{name}: each",
         )
         if len(values) > 1:
             interval = mean_interval(values)
-            ax.vlines(position, interval.low, interval.high, color=colour, lw=2.4)
+            ends = (interval.low, interval.high)
+            ax.vlines(position, *ends, color=colour, lw=2.4, gid=f"{name}: 95% interval")
         means.append(values.mean() if len(values) else np.nan)
-    ax.plot(positions, means, "o", ms=4, color=colour)
+    ax.plot(positions, means, "o", ms=4, color=colour, gid=f"{name}: mean")
     if line:
-        ax.plot(positions, means, color=colour, lw=1.4)
+        ax.plot(positions, means, color=colour, lw=1.4, gid="_line")
     if published is not None:
-        ax.plot(positions, np.asarray(published, float), "x", ms=8, mew=1.8, color="black")
+        said = np.asarray(published, float)
+        ax.plot(positions, said, "x", ms=8, mew=1.8, color="black", gid=f"{name}: the report")
     drawn = np.flatnonzero(np.isfinite(means))
     if label and len(drawn):
         ax.annotate(
@@ -152,13 +180,20 @@ def band(
     label: str = "",
     colour: str = BLUE,
     ax: Axes | None = None,
+    name: str = "",
 ) -> Axes:
-    """Plot the curves of all seeds, shape (members, points), faintly, and their mean."""
+    """Plot the curves of all seeds, shape (members, points), faintly, and their mean.
+
+    ``name``, by default the label, is that of the series in the table behind the figure.
+    """
     ax = ax or plt.gca()
+    name = name or label or "seeds"
     positions = np.asarray(x, dtype=float)
-    ax.plot(positions, curves.T, color=colour, lw=0.6, alpha=0.35)
+    for member, curve in enumerate(curves):
+        each = f"{name}: seed {member}"
+        ax.plot(positions, curve, color=colour, lw=0.6, alpha=0.35, gid=each)
     mean = curves.mean(axis=0)
-    ax.plot(positions, mean, color=colour)
+    ax.plot(positions, mean, color=colour, gid=f"{name}: mean")
     if label:
         ax.annotate(
             label,
@@ -184,7 +219,7 @@ def sorted_line(values: ArrayLike, labels: ArrayLike, ax: Axes | None = None) ->
         line[:-1], line[1:], classes[:-1], classes[1:], strict=True
     ):
         if here != there:
-            ax.axvline((left + right) / 2, color=GREY, lw=1, ls="--")
+            ax.axvline((left + right) / 2, color=GREY, lw=1, ls="--", gid="threshold")
     ax.legend(loc="upper right", ncols=len(kinds))
     ax.set(yticks=[], ylim=(-0.6, 1.2), xlabel="sum of the pixels of an image")
     ax.spines["left"].set_visible(False)

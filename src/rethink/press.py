@@ -1,11 +1,9 @@
-"""From a chapter's text to an executed notebook, and from those to the HTML of the book."""
+"""From a chapter's text to an executed notebook."""
 
+import base64
 import json
 import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -15,7 +13,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from rethink import claims
-from rethink.manuscript import Edition, PressError, pages, read, settings
+from rethink.manuscript import Edition, PressError, read, settings
 
 
 def execute(edition: Edition, page: str, mark: str, output: Path | None = None) -> None:
@@ -108,54 +106,27 @@ def _explain(page: str, error: PapermillExecutionError, unfinished: Path) -> str
     )
 
 
-def render(edition: Edition) -> None:
-    """Render the executed notebooks to HTML; the last good book stays if that fails.
-
-    Raises:
-        PressError: if a chapter is not executed yet or Jupyter Book reports a problem.
-    """
-    missing = [p for p in pages(edition.root) if not (edition.book / f"{p}.ipynb").exists()]
-    if missing:
-        raise PressError(f"not executed yet: {', '.join(missing)}; run `make book` first")
-    source, work = edition.build / "source", edition.build / "work"
-    for folder in (source, work):
-        shutil.rmtree(folder, ignore_errors=True)
-    (source / "book").mkdir(parents=True)
-    for file in ("_config.yml", "_toc.yml"):
-        shutil.copy(edition.root / file, source)
-    for page in pages(edition.root):
-        shutil.copy(edition.book / f"{page}.ipynb", source / "book")
-    shutil.copy(edition.root / "chapters" / "references.bib", source / "book")
-    # What pages offer for download.
-    for table in edition.book.glob("*.csv"):
-        shutil.copy(table, source / "book")
-    program = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [program, "build", str(source)]
-    options = ["--path-output", str(work), "-W", "-n", "--keep-going", "--quiet"]
-    log = edition.build / "render.log"
-    with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            [*command, *options], stdout=output, stderr=subprocess.STDOUT, cwd=source, check=False
-        )
-    built = work / "_build" / "html"
-    if done.returncode or not (built / "index.html").exists():
-        tail = log.read_text(encoding="utf-8").splitlines()[-25:]
-        raise PressError("Jupyter Book failed:\n" + "\n".join(f"    {line}" for line in tail))
-    old = edition.build / "old"
-    if edition.html.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        edition.html.rename(old)
-    built.rename(edition.html)
-    for folder in (old, source, work):
-        shutil.rmtree(folder, ignore_errors=True)
+def picture(notebook: Path) -> bytes:
+    """Return the first figure that an executed notebook shows, as a PNG file; nothing if none."""
+    executed = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    for cell in executed.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode(output.data["image/png"])
+    return b""
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
