@@ -6,10 +6,10 @@ from dataclasses import replace
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from test_manuscript import HEADER
+from test_manuscript import HEADER, code
 from test_press import edition, edition_of, executed  # noqa: F401
 
-from rethink import render
+from rethink import press, render
 from rethink.manuscript import Edition, PressError, pages, read, root
 
 BOOK = root()
@@ -120,6 +120,18 @@ def test_a_page_offers_what_was_executed_its_source_and_its_data(tmp_path):
     assert found["01-one.md"].resolve().read_bytes() == source
     assert found["fig-one.csv"].resolve().read_text() == TABLE
     assert found["all.csv"].resolve().read_text() == "a\n1\n"
+
+
+def test_negative_numbers_have_a_minus_sign(executed, tmp_path):
+    text = "# One\n\n{glue:text}`down:.1f` {glue:text}`down:+.2f` {glue:text}`up` - not `-1`\n"
+    values = "from rethink import claims\nclaims.values(down=-1.25, up=3)"
+    edition = edition_of(
+        tmp_path / "tiny", text + code(values).replace("cell}", "cell}\n:tags: [remove-cell]\n")
+    )
+    press.execute(edition, "01-one", "mark")
+    write_notebooks(edition)
+    render.render(edition)
+    assert "\u22121.2 \u22121.25 3 - not -1" in text_of(edition, "01-one")
 
 
 def test_a_draft_says_so_on_every_page(tmp_path):

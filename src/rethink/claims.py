@@ -359,7 +359,7 @@ def _left(notebook: NotebookNode) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def _shown(row: Claim) -> str:
     if row.value is None:
-        return "–"
+        return ""
     if row.unit == "year":
         return f"{row.value:.0f}"
     digits = f"{row.value:,.4f}".rstrip("0").rstrip(".")

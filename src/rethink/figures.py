@@ -4,6 +4,7 @@ Every plot takes ``ax`` and returns it. The colours are Okabe and Ito's, which c
 can tell apart.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -58,8 +59,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "
     ``kind`` is the class that the page's style knows the table by: ``claims`` for verdicts, which
     become cards on a narrow screen, ``sortable`` for what readers may sort and filter.
     """
-    lines = [header, ["---"] * len(header), *rows]
-    text = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    minus = re.compile(r"(?<![\w\u2011-])-(?=\.?\d)")
+    cells = [[minus.sub("\u2212", str(cell)) for cell in line] for line in (header, *rows)]
+    lines = [cells[0], ["---"] * len(header), *cells[1:]]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     if kind:
         text = f'<div class="{kind}">\n\n{text}\n\n</div>'
     display(Markdown(text))  # type: ignore[no-untyped-call]

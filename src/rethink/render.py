@@ -43,7 +43,7 @@ def render(
         shutil.rmtree(folder, ignore_errors=True)
     _prepare(edition, source, notes or {}, files or {})
     built = _jupyter_book(edition, source, work, "html")
-    _lighten(built)
+    _finish(built)
     old = edition.build / "old"
     if edition.html.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -72,13 +72,17 @@ def _jupyter_book(edition: Edition, source: Path, work: Path, builder: str) -> P
     return built
 
 
-def _lighten(built: Path) -> None:
-    """Take MathJax off pages without formulas: Sphinx loads it where linked pages have some."""
+def _finish(built: Path) -> None:
+    """Set minus signs in numbers that code handed over, and take MathJax off where none is needed.
+
+    Sphinx loads MathJax, which is large, also on the page that leads to those with formulas.
+    """
     for page in built.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
+        done = re.sub(r'(<span class="pasted-text">)-(?=[.\d])', "\\1\u2212", text)
         if 'class="math' not in text:
-            kept = re.sub(r"<script[^>]*/mathjax/[^>]*></script>", "", text)
-            page.write_text(kept, encoding="utf-8")
+            done = re.sub(r"<script[^>]*/mathjax/[^>]*></script>", "", done)
+        page.write_text(done, encoding="utf-8")
 
 
 def _prepare(
