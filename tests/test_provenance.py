@@ -28,8 +28,8 @@ def test_a_note_says_what_the_page_was_made_from(edition):
     assert found["Parameters"] == "seeds = 5, name = 'a'"
     assert found["Runs"] == "35 training runs and 1 other measurement, 12.6 core minutes"
     assert found["Seeds"] == "0 to 4"
-    assert found["Results"] == "`0123456789ab`"
-    assert found["Data"] == "`fedcba987654`"
+    assert found["Results"] == "digest `0123456789ab`"
+    assert found["Data"] == "digest `fedcba987654`"
     assert found["Execution"] == "executed in 4.2 s"
     for library in ("Python 3.", "torch 2.", "numpy ", "scikit-learn "):
         assert library in found["Libraries"]

@@ -11,7 +11,10 @@ from rethink.browser import print_pdf
 from rethink.manuscript import Edition, PressError
 
 # What a page has for its reader on the screen: code is unfolded there, data is fetched.
-SCREEN_ONLY = "a.headerlink, script, details.above-input, summary, figcaption a.download"
+SCREEN_ONLY = (
+    "a.headerlink, script, details.above-input, summary, figcaption a.download, "
+    "div.buttons, div.provenance > p"
+)
 
 
 def print_book(edition: Edition) -> tuple[Path, int]:

@@ -65,8 +65,8 @@ def note(edition: Edition, page: str, shown: Shown, seconds: float | None) -> st
         f"{'measurement' if shown.measurements == 1 else 'measurements'}, "
         f"{shown.seconds / 60:.1f} core minutes",
         "Seeds": f"0 to {shown.seeds - 1}",
-        "Results": f"`{shown.digest[:12]}`",
-        "Data": f"`{shown.data[:12]}`",
+        "Results": f"digest `{shown.digest[:12]}`",
+        "Data": f"digest `{shown.data[:12]}`",
         "Execution": took,
         "Libraries": ", ".join(_versions(LIBRARIES)),
     }
