@@ -16,8 +16,8 @@ from rich.table import Table
 from benchmarks import engine, estimator
 from rethink import measurements
 from rethink.data import Dataset, fashion_mnist, repository
+from rethink.files import write_text
 from rethink.manuscript import BENCHMARKS, Request, pages, requests
-from rethink.press import write_text
 from rethink.records import MEASURED, Store, key
 from rethink.study import specifications
 from rethink.trainer import MILESTONES, environment

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from conftest import BROKEN
 
-from rethink import build, claims, manuscript, measurements, press, records, study
+from rethink import claims, manuscript, measurements, press, records, study, supply
 from rethink.data import fashion_mnist
 from rethink.manuscript import Edition
 
@@ -35,7 +35,7 @@ def code(notebook):
 
 def asked(page, kind):
     """What a page shows: specifications of runs, or tasks of experiments."""
-    return build.wanted(manuscript.requests(ROOT, page, {}), kind)
+    return supply.wanted(manuscript.requests(ROOT, page, {}), kind)
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,7 @@ def test_a_page_is_printed_whole(tmp_path: Path) -> None:
         ('<p class="math">\\(a^2\\)</p>', "", r"formula not typeset: \\\(a\^2\\\)"),
         (
             '<p class="math">raw</p>',
-            STUB.replace("SET", "<mjx-container><mjx-merror>bad</mjx-merror></mjx-container>"),
+            STUB.replace("SET", "<mjx-container><g data-mjx-error='x'>bad</g></mjx-container>"),
             "formula not typeset: bad",
         ),
     ],

@@ -7,7 +7,16 @@ import pytest
 from nbformat.v4 import new_notebook, writes
 from test_manuscript import SUMMARY, append, code, write_book, write_chapter
 
-from rethink import build, data, manuscript, measurements, press, records, study, syntax
+from rethink import (
+    build,
+    data,
+    files,
+    manuscript,
+    measurements,
+    press,
+    records,
+    syntax,
+)
 from rethink import render as rendering
 from rethink.manuscript import Edition, ParameterError, PressError
 from rethink.workers import Workers
@@ -49,19 +58,19 @@ def executed(monkeypatch):
         names.append(page)
         about = {"rethink": {"stamp": mark, "parameters": {}}}
         output = output or edition.book / f"{page}.ipynb"
-        press.write_text(output, writes(new_notebook(metadata=about)))
+        files.write_text(output, writes(new_notebook(metadata=about)))
         source = manuscript.read(edition.root, page)
         cells = [cell.source for cell in source.cells if cell.cell_type == "code"]
         found = {"values": {"cells": len(cells)}, "claims": {}}
-        press.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
+        files.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
 
     monkeypatch.setattr(press, "execute", execute)
     monkeypatch.setattr(rendering, "render", render)
     return names
 
 
-def render(edition, notes, files):
-    press.write_text(edition.html / "index.html", "")
+def render(edition, notes, downloads):
+    files.write_text(edition.html / "index.html", "")
 
 
 def make(edition, names):
@@ -134,7 +143,7 @@ def test_a_notebook_that_is_lost_or_of_another_text_is_executed_again(edition, e
     (edition.book / "01-one.ipynb").unlink()
     assert make(edition, executed) == ["01-one"]
     other = writes(new_notebook(metadata={"rethink": {"stamp": "other"}}))
-    press.write_text(edition.book / "02-two.ipynb", other)
+    files.write_text(edition.book / "02-two.ipynb", other)
     assert make(edition, executed) == ["02-two"]
 
 
@@ -223,24 +232,13 @@ def test_a_broken_note_of_what_was_executed_is_as_good_as_none(edition, executed
     assert len(make(edition, executed)) == 4
 
 
-def test_one_chapter_without_studies_is_no_reason_to_sample_records(edition, monkeypatch):
-    """Nor does it count as a sample of the whole book."""
-    file = edition.root / records.PUBLISHED
-    append(file, "records")
-    monkeypatch.setenv("RETHINK_RUNS", str(file))
-    monkeypatch.setattr(records.Store, "__len__", lambda self: 5)
-    monkeypatch.setattr(study, "audit", never)
-    build.train(edition, ["01-one"], False, None)
-    assert "sampled" not in build._load(edition)
-
-
 # ---- rendering what is executed already ----------------------------------------------------------
 
 
 def test_what_is_executed_is_rendered_with_a_note_on_each_page(edition, executed, monkeypatch):
     make(edition, executed)
     given = {}
-    monkeypatch.setattr(rendering, "render", lambda edition, notes, files: given.update(notes))
+    monkeypatch.setattr(rendering, "render", lambda edition, notes, downloads: given.update(notes))
     build.publish(edition)
     assert list(given) == ["index", "summary", "01-one", "02-two"]
     assert "executed in 0." in given["01-one"]
@@ -325,36 +323,6 @@ def make_it(edition, fresh=False):
     return records.Store(path.parent / "none", path)
 
 
-def test_what_is_measured_is_published_and_found_again(measuring, executed, small, capsys):
-    published = make_it(measuring)
-    wanted = measurements.tasks("tiny", 2)
-    found = [published.arrays(measurements.key(task, small.digest)) for task in wanted]
-    total = int(small.train_labels.sum())
-    assert [int(each["total"]) for each in found] == [total, 2 * total]
-    assert "Measuring 2 things more" in capsys.readouterr().err
-    append(measuring.root / "_config.yml")
-    make_it(measuring)
-    assert "Measuring" not in capsys.readouterr().err
-
-
-def test_fresh_measurements_are_held_against_those_there_were(
-    measuring, executed, small, monkeypatch, capsys
-):
-    make_it(measuring)
-    make_it(measuring, fresh=True)
-    assert "2 of 2 repeated measurements are equal bit for bit." in capsys.readouterr().err
-    # The published ones come first, so that an altered one is seen.
-    path = measuring.root / records.MEASURED
-    monkeypatch.setenv("RETHINK_RUNS", str(path.with_name("runs.npz")))
-    store = records.Store(path.parent / "none", path)
-    names = [measurements.key(task, small.digest) for task in measurements.tasks("tiny", 2)]
-    arrays = {name: dict(store.arrays(name)) for name in names}
-    arrays[names[1]]["total"] = arrays[names[1]]["total"] + 1
-    records.publish(path, arrays)
-    with pytest.raises(PressError, match=r"measurement tiny\(seed=1\) does not stand"):
-        make_it(measuring, fresh=True)
-
-
 def test_a_changed_measurement_makes_its_page_stale(measuring, executed, monkeypatch):
     make_it(measuring)
     executed.clear()
@@ -366,25 +334,6 @@ def test_a_changed_measurement_makes_its_page_stale(measuring, executed, monkeyp
     make_it(measuring)
     assert executed[0] == "02-two"
     assert "01-one" not in executed
-
-
-# ---- the command line ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.4, "0 s"),
-        (59.6, "60 s"),
-        (89.4, "89 s"),
-        (90, "2 min"),
-        (150.1, "3 min"),
-        (7200, "120 min"),
-        (float("inf"), "unknown time"),
-    ],
-)
-def test_times_are_short(seconds, words):
-    assert build._time(seconds) == words
 
 
 def test_a_book_in_another_place_is_the_same_book(edition, executed):

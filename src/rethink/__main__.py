@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rethink.browser import BrowserError
-from rethink.build import console, execute, make, publish, track, train
+from rethink.build import execute, make, publish
 from rethink.manuscript import (
     Edition,
     ParameterError,
@@ -25,6 +25,7 @@ from rethink.manuscript import (
     settings,
     stamp,
 )
+from rethink.supply import console, track, train
 from rethink.tracking import TrackingError, check
 from rethink.workers import LostWorkersError, Workers, WorkersError
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rethink.files import write_bytes
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -164,11 +166,5 @@ def print_pdf(html: Path, pdf: Path) -> int:
             page.evaluate(NUMBER, numbers)
             data = printed()
     count = len(PdfReader(io.BytesIO(data)).pages)
-    pdf.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pdf.with_name(f".{pdf.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(pdf)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(pdf, data)
     return count

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from rethink import claims
+from rethink.files import write_text
 from rethink.manuscript import Edition, PressError, read, settings
 
 
@@ -114,19 +115,3 @@ def picture(notebook: Path) -> bytes:
             if "image/png" in output.get("data", {}):
                 return base64.b64decode(output.data["image/png"])
     return b""
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

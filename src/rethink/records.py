@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethink.data import cache_folder, repository
+from rethink.files import write_bytes
 from rethink.syntax import code_digest
 
 # What decides a result: two modules whole, and one function each of two more.
@@ -253,14 +253,5 @@ def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> bool:
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     if path.exists() and path.read_bytes() == buffer.getvalue():
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(buffer.getvalue())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_bytes(path, buffer.getvalue())
     return True

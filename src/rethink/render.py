@@ -13,8 +13,8 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from rethink.files import write_text
 from rethink.manuscript import Edition, PressError, pages
-from rethink.press import write_text
 
 DRAFT = (
     "<strong>Draft.</strong> Made with reduced parameters, to see that everything works. "
