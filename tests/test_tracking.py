@@ -169,6 +169,7 @@ def test_what_is_said_and_written_is_about_the_runs_only(folder, capfd):
     assert [path for path in folder.rglob("files/*")] == []
     shown = subprocess.run(
         [sys.executable, "-m", "wandb", "sync", "--dry-run", str(folder)],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,

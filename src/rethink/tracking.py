@@ -199,8 +199,9 @@ def _upload(folder: Path) -> None:
         contextlib.suppress(subprocess.TimeoutExpired),
     ):
         subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", str(folder)],
+            [sys.executable, "-m", "wandb", "sync", str(folder.resolve())],
             check=False,
+            cwd=folder,  # where it leaves a log of its own
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
