@@ -51,8 +51,8 @@ chapter: $(READY)
 html serve data test: $(READY)
 	@$(RETHINK) $@
 
-pdf: $(EXTRAS) book
-	@$(RETHINK) pdf
+pdf: $(EXTRAS)
+	@$(RETHINK) pdf $(WORKERS)
 
 bench: $(READY)
 	@.venv/bin/python -m benchmarks

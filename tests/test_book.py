@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from conftest import BROKEN
 
-from rethink import claims, manuscript, measurements, press, records, study, supply
+from rethink import claims, manuscript, measurements, press, prose, records, study, supply
 from rethink.data import fashion_mnist
 from rethink.manuscript import Edition
 
@@ -137,9 +137,7 @@ def test_results_come_out_again(page, tmp_path):
     new = json.loads((tmp_path / "results" / f"{page}.json").read_text(encoding="utf-8"))
     assert new["claims"] == old["claims"]
     assert new["values"].keys() == old["values"].keys()
-    for name, kept in old["values"].items():
-        near = pytest.approx(kept["value"], abs=kept["tolerance"], rel=1e-9)
-        assert new["values"][name]["value"] == near, name
+    assert claims.differences(old, new) == []
 
 
 def test_the_picture_of_the_readme_is_the_first_of_the_book():
@@ -179,7 +177,7 @@ def test_what_a_figure_shows_is_a_table_of_named_series(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_no_number_is_typed_into_the_prose(page):
     """A result is handed over by code, so that it cannot be another than what was measured."""
-    assert manuscript.bare_numbers(manuscript.words(executed(page))) == []
+    assert prose.bare_numbers(prose.words(executed(page))) == []
 
 
 def test_what_counts_as_a_constant_of_the_data_is_one():
@@ -187,7 +185,7 @@ def test_what_counts_as_a_constant_of_the_data_is_one():
     pixels, side = data.train_images.shape[1], 28
     train = len(data.train_images)
     kept = {train, train * 4 // 5, train // 5, len(data.test_images), pixels, 255, side}
-    assert {int(each.replace(",", "")) for each in manuscript.CONSTANTS} == kept
+    assert {int(each.replace(",", "")) for each in prose.CONSTANTS} == kept
     assert side * side == pixels
     assert data.train_images.max() == 255
 
@@ -196,7 +194,7 @@ def test_what_counts_as_a_constant_of_the_data_is_one():
 def test_the_terms_of_the_report_are_linked_to_the_glossary(term):
     """Where a page uses one, a reader can look it up; `render` fails if there is no such entry."""
     asked = rf"\{{term\}}`(?:[^`<]+<)?{term}>?`"
-    linked = [page for page in PAGES if re.search(asked, manuscript.words(executed(page)))]
+    linked = [page for page in PAGES if re.search(asked, prose.words(executed(page)))]
     assert linked
 
 
@@ -209,13 +207,13 @@ def test_no_line_of_prose_is_taken_for_a_comment(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_number_handed_over_is_shown(page):
     """A number that the prose asks for exists; one that it never shows has no business here."""
-    text = manuscript.words(executed(page))
+    text = prose.words(executed(page))
     asked = set(re.findall(r"\{glue:text\}`([\w-]+)", text))
     assert asked == set(claims.results(executed(page))["values"])
 
 
 def test_every_figure_and_table_of_the_report_has_its_counterpart():
-    captions = "\n".join(manuscript.words(executed(page)) for page in PAGES)
+    captions = "\n".join(prose.words(executed(page)) for page in PAGES)
     # Figures 4 and 11 do not exist in the report.
     for number in (1, 2, 3, 5, 6, 7, 8, 9, 10):
         assert re.search(rf"report's Figure {number}\b", captions), number

@@ -72,7 +72,7 @@ def test_the_named_browser_comes_first(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_names_are_tried_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, tmp_path)
-    for name in ("chrome", "google-chrome", "chromium-browser"):
+    for name in ("chromium-browser", "chromium", "google-chrome"):
         made = program(tmp_path / name)
         assert browser.find() == made
 

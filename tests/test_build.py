@@ -61,7 +61,8 @@ def executed(monkeypatch):
         files.write_text(output, writes(new_notebook(metadata=about)))
         source = manuscript.read(edition.root, page)
         cells = [cell.source for cell in source.cells if cell.cell_type == "code"]
-        found = {"values": {"cells": len(cells)}, "claims": {}}
+        cells_found = {"value": len(cells), "tolerance": 0.5}
+        found = {"values": {"cells": cells_found}, "claims": {}}
         files.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
 
     monkeypatch.setattr(press, "execute", execute)
@@ -230,6 +231,46 @@ def test_a_broken_note_of_what_was_executed_is_as_good_as_none(edition, executed
     (edition.build / "executed.json").write_text("{")
     append(edition.root / "_config.yml")
     assert len(make(edition, executed)) == 4
+
+
+def test_an_edit_while_the_book_is_made_is_not_lost(edition, executed, monkeypatch, capsys):
+    def renders(edition, *_):
+        render(edition, *_)
+        append(edition.root / "chapters" / "01-one.md", "Late.\n")
+
+    execute = press.execute
+
+    def executes(edition, page, *rest):
+        execute(edition, page, *rest)
+        if page == "summary":
+            append(edition.root / "chapters" / "02-two.md", "Later.\n")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(press, "execute", executes)
+        make(edition, executed)
+        assert "Edited meanwhile: 02-two; call" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(rendering, "render", renders)
+        assert make(edition, executed) == ["02-two"]
+    assert make(edition, executed) == ["01-one"]
+    assert make(edition, executed) == []
+
+
+def test_one_process_at_a_time_makes_a_book(edition, executed):
+    with build._alone(edition):
+        for work in (lambda: make(edition, executed), lambda: build.publish(edition)):
+            with pytest.raises(PressError, match="another process is making the book"):
+                work()
+    assert len(make(edition, executed)) == 4
+
+
+def test_results_made_from_nothing_are_held_against_those_there_were(edition, executed):
+    make(edition, executed)
+    build.make(edition, True, None)
+    write_chapter(edition.root, "02-two", code("1", "2", "3"))
+    with pytest.raises(PressError, match=r"allow:\n    02-two: cells was 2 and is 3$"):
+        build.make(edition, True, None)
+    assert make(edition, executed) == []
 
 
 # ---- rendering what is executed already ----------------------------------------------------------

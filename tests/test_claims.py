@@ -245,7 +245,9 @@ def test_a_run_is_reproduced_up_to_the_end_of_the_prediction_interval(
         monkeypatch.setattr(claims, "number", lambda claim, said=said: said)
         settled = claims.compare("share", SEEDS)
         assert settled.verdict == verdict
-        assert settled.measured == "0.8850, one more seed in [0.8754, 0.8946], n = 5"
+        # Just outside, the end is given so that one sees it.
+        ends = "[0.8754, 0.8946]" if verdict == "reproduced" else "[0.87538, 0.89462]"
+        assert settled.measured == f"0.8850, one more seed in {ends}, n = 5"
         assert ("inside" in settled.reason) == (verdict == "reproduced")
 
 
@@ -321,6 +323,23 @@ def test_published_numbers_are_quoted_under_their_ids(report, shown):
     assert found == [("share", ["0.8823"]), ("loss", ["-32.75"])]
     with pytest.raises(KeyError, match="'words'"):
         claims.quote("words")
+
+
+def test_results_differ_out_of_their_tolerance_or_by_verdict():
+    def results(exact, near, verdict):
+        values = {"exact": (exact, 0.0), "near": (near, 0.1)}
+        kept = {name: {"value": v, "tolerance": t} for name, (v, t) in values.items()}
+        return {"values": kept, "claims": {"a": {"verdict": verdict, "measured": str(near)}}}
+
+    old = results(3, 0.5, "reproduced")
+    assert claims.differences(old, results(3, 0.59, "reproduced")) == []
+    assert claims.differences(old, results(4, 0.61, "contradicted")) == [
+        "exact was 3 and is 4",
+        "near was 0.5 and is 0.61",
+        "the verdict on a was reproduced and is contradicted",
+    ]
+    gone = {"values": {}, "claims": {}}
+    assert len(claims.differences(old, gone)) == 3
 
 
 def test_a_tally_counts_every_verdict():

@@ -4,7 +4,6 @@ import os
 from dataclasses import replace
 
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from rethink import manuscript, syntax
 from rethink.manuscript import (
@@ -12,7 +11,6 @@ from rethink.manuscript import (
     ParameterError,
     PressError,
     Request,
-    bare_numbers,
     defaults,
     find_page,
     inputs_digest,
@@ -23,7 +21,6 @@ from rethink.manuscript import (
     settings,
     stamp,
     summarises,
-    words,
 )
 
 HEADER = """---
@@ -444,48 +441,3 @@ def test_without_any_book_there_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "_toc.yml").write_text("")
     with pytest.raises(PressError, match="there is no book here"):
         root()
-
-
-# ---- numbers in the prose ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("it has 3 seeds", ["3"]),
-        ("it gains .895, or 12,345.6, or +0.3 %, or −2 dB", [".895", "12,345.6", "+0.3 %", "−2"]),
-        ("between 0.5 and 1.5", ["0.5", "1.5"]),
-        ("an interval of [0.1, 0.9]", ["0.1", "0.9"]),
-        ("60,001 pictures, 28.5 of them, 10,000,000", ["60,001", "28.5", "10,000,000"]),
-        ("99 % of them", ["99 %"]),
-        ("| a | 17 |", ["17"]),
-    ],
-)
-def test_numbers_that_were_typed_are_found(text, found):
-    assert bare_numbers(text) == found
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "In 2021, Figures 8 and 10, models 3 to 6, Algorithm 1 of edition 2, seed 4",
-        "[8, 4, 4] or [8,4,4] or 256-128-128 or 8\u20114\u20114, from 0 to 1",
-        "95 % of 100 % of 60,000 pictures of 28 by 28 = 784 pixels up to 255",
-        "{glue:text}`a-2:.3f` and `x = 5` and $2^{10}$ and {cite}`wald1940`",
-        "$$\n2^{10}\n$$",
-        "[2. Success](02-success) of https://example.org/15 <!-- 17 -->",
-        "# 6. Memorization\n\n```python\nx = 17\n```\n\n:::{div} a\n:::\n",
-    ],
-)
-def test_names_and_constants_are_no_results(text):
-    assert bare_numbers(text) == []
-
-
-def test_a_page_says_its_prose_captions_and_descriptions():
-    about = {"figure": {"caption": "It rises."}, "image": {"alt": "a line"}}
-    cells = [
-        new_markdown_cell("prose"),
-        new_code_cell("print(17)", metadata={"mystnb": about}),
-        new_code_cell("x = 18"),
-    ]
-    assert words(new_notebook(cells=cells)) == "prose\n\nIt rises.\n\na line"

@@ -23,9 +23,9 @@ def rows(note):
 
 
 def test_a_note_says_what_the_page_was_made_from(edition):
-    found = rows(provenance.note(edition, "01-one", SHOWN, 4.16))
+    found = rows(provenance.note(edition, "01-one", SHOWN, "abc", 4.16))
     assert found["Edition"] == "Full edition"
-    assert found["Parameters"] == "seeds = 5, name = 'a'"
+    assert found["Parameters"] == "`seeds = 5`, `name = 'a'`"
     assert found["Runs"] == "35 training runs and 1 other measurement, 12.6 core minutes"
     assert found["Seeds"] == "0 to 4"
     assert found["Results"] == "digest `0123456789ab`"
@@ -36,18 +36,18 @@ def test_a_note_says_what_the_page_was_made_from(edition):
 
 
 def test_a_page_without_runs_speaks_of_none(edition):
-    note = provenance.note(edition, "index", Shown("", "abc", 0, 0, 0, 0.0), None)
+    note = provenance.note(edition, "index", Shown("", "abc", 0, 0, 0, 0.0), "abc", None)
     found = rows(note)
-    assert not {"Runs", "Seeds", "Results"} & set(found)
+    assert not {"Runs", "Seeds", "Results", "Libraries"} & set(found)
     assert found["Parameters"] == "none"
     assert found["Execution"] == "executed elsewhere"
 
 
 def test_a_draft_says_so_with_its_own_parameters(edition):
     draft = replace(edition, overrides={"01-one": {"seeds": 2}})
-    note = provenance.note(draft, "01-one", SHOWN, 1.0)
+    note = provenance.note(draft, "01-one", SHOWN, "abc", 1.0)
     assert rows(note)["Edition"] == "Draft with reduced parameters"
-    assert rows(note)["Parameters"] == "seeds = 2, name = 'a'"
+    assert rows(note)["Parameters"] == "`seeds = 2`, `name = 'a'`"
     assert "{dropdown} Draft with reduced parameters" in note
 
 
@@ -63,6 +63,10 @@ def test_the_commit_is_named_and_whether_files_differ_from_it(tmp_path, monkeypa
     git("commit", "-m", "One")
     clean = provenance.commit(tmp_path)
     assert len(clean) == 10
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "two").write_text("1")
+    git("add", "book")
+    assert provenance.commit(tmp_path) == clean, "what is made is no change of the code"
     (tmp_path / "one").write_text("2")
     assert provenance.commit(tmp_path) == f"{clean} with changes"
     monkeypatch.setenv("PATH", "")

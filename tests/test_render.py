@@ -57,6 +57,29 @@ def test_the_data_behind_a_figure_is_a_file_of_its_name():
     assert render.figure_tables(notebook) == {"fig-one": TABLE}
 
 
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([figure(name="")], "cell 1 shows a figure without a name"),
+        ([figure(), figure()], "cell 2 shows two figures named fig-one"),
+    ],
+)
+def test_figures_need_names_of_their_own(cells, words):
+    with pytest.raises(PressError, match=words):
+        render.figure_tables(new_notebook(cells=cells))
+
+
+def test_an_interrupted_exchange_is_mended(executed, tmp_path):
+    edition = replace(executed, build=tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "index.html").write_text("the last good one")
+    (tmp_path / "source").write_text("in the way")
+    write_notebooks(edition)
+    with pytest.raises(OSError, match="source"):
+        render.render(edition)
+    assert (edition.html / "index.html").read_text() == "the last good one"
+
+
 def test_a_caption_ends_with_a_link_to_the_data_and_a_page_with_its_note():
     cells = [figure(), figure("panel,series,x,y\n", "fig-diagram")]
     dressed = render.dress(new_notebook(cells=cells), "made so")

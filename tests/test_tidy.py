@@ -39,6 +39,11 @@ def test_dots_keep_their_places(ax):
     assert [(row["x"], row["y"]) for row in rows(ax)] == [("1", "30"), ("2", "40")]
 
 
+def test_dots_on_one_place_are_as_many_rows(ax):
+    ax.scatter([6, 6, 6], [0.1, 0.1, 0.1], gid="dots")
+    assert len(rows(ax)) == 3
+
+
 def test_a_gid_goes_before_a_label_and_decoration_is_left_out(ax):
     ax.plot([1], [1], label="label", gid="gid")
     ax.plot([1], [1], label="label", gid="_guide")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rethink.browser import BrowserError
+from rethink.browser import BrowserError, find
 from rethink.build import execute, make, publish
 from rethink.manuscript import (
     Edition,
@@ -111,10 +111,12 @@ def html() -> None:
 
 
 @app.command()
-def pdf() -> None:
-    """Print the rendered book to _build/book.pdf, through Chromium or Chrome."""
+def pdf(workers: Processes = None, device: Device = "cpu", dask: Dask = None) -> None:
+    """Make the book and print it to _build/book.pdf, through Chromium or Chrome."""
     from rethink.binding import print_book
 
+    find()
+    make(Edition.full(root()), False, Workers(workers, device, dask))
     with console.status("printing, some ten seconds"):
         file, count = print_book(Edition.full(root()))
     print(f"{file}: {count} pages")

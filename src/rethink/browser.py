@@ -3,10 +3,10 @@
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rethink.files import write_bytes
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # The variable that names the browser to use.
 VARIABLE = "RETHINK_BROWSER"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# Chrome first: where Ubuntu forbids user namespaces, it alone has a sandbox.
+NAMES = ("google-chrome", "google-chrome-stable", "chrome", "chromium", "chromium-browser")
 EXTRAS = "`make extras` installs what printing needs"
 
 # How long a page may take to load, and then to set its formulas, in seconds.
@@ -81,9 +82,25 @@ def _installed_by_playwright() -> Path | None:
         from playwright.sync_api import sync_playwright
     except ImportError:
         return None
-    with sync_playwright() as playwright:
+    with _playwright(sync_playwright) as playwright:
         program = Path(playwright.chromium.executable_path)
     return program if program.exists() else None
+
+
+@contextmanager
+def _playwright(start: Callable[[], Any]) -> Iterator[Any]:
+    """Start Playwright's driver; where it cannot, say so in a sentence."""
+    manager = start()
+    try:
+        playwright = manager.__enter__()
+    except Exception as error:
+        raise BrowserError(
+            f"Playwright's driver does not start: {error}; is libatomic1 installed?"
+        ) from None
+    try:
+        yield playwright
+    finally:
+        manager.__exit__(None, None, None)
 
 
 @contextmanager
@@ -98,7 +115,7 @@ def opened() -> Iterator["Browser"]:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
         raise BrowserError(f"Playwright is not installed; {EXTRAS}") from None
-    with sync_playwright() as playwright:
+    with _playwright(sync_playwright) as playwright:
         try:
             # Chromium refuses its sandbox to root.
             browser = playwright.chromium.launch(
@@ -160,8 +177,9 @@ def print_pdf(html: Path, pdf: Path) -> int:
             reader = PdfReader(io.BytesIO(data))
             places = reader.named_destinations.items()
             numbers = {
-                name.removeprefix("/"): (reader.get_destination_page_number(place) or 0) + 1
+                name.removeprefix("/"): number + 1
                 for name, place in places
+                if (number := reader.get_destination_page_number(place)) is not None
             }
             page.evaluate(NUMBER, numbers)
             data = printed()

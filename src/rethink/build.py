@@ -6,6 +6,8 @@ over at once.
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,17 @@ SECONDS_PER_PAGE = 7.0  # before this machine has executed a page, whose time is
 
 
 def make(edition: Edition, fresh: bool, workers: Workers) -> None:
-    """Train what is missing, execute what is stale and render, saying what is done."""
+    """Train what is missing, execute what is stale and render, saying what is done.
+
+    Raises:
+        PressError: if something cannot be made; or, if all was made from nothing, if a result lies
+            further from what it was than its page allows. Then the new book is there all the same.
+    """
+    with _alone(edition):
+        _make(edition, fresh, workers)
+
+
+def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
     start = time.perf_counter()
     complete, index = edition.build / "complete", edition.html / "index.html"
     before = complete.read_text(encoding="utf-8") if complete.exists() else ""
@@ -42,7 +54,7 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
         settings(edition.root, page, edition.overrides.get(page, {}))
     shown = train(edition, order, fresh, workers)
     trained = time.perf_counter()
-    state = load(edition)
+    state, results = load(edition), _results(edition) if fresh else {}
     order.sort(key=lambda page: summarises(read(edition.root, page)))
     left = [page for page in order if _stale(edition, page, shown[page].digest, state)]
     expected = {page: state.get(page, {}).get("seconds", SECONDS_PER_PAGE) for page in order}
@@ -69,8 +81,14 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     cover = press.picture(edition.book / f"{pages(edition.root)[0]}.ipynb")
     write_bytes(edition.book / "cover.png", cover)
     executed = time.perf_counter()
+    # What is edited while pages are executed or rendered is not in the book.
+    whole = _whole_state(edition)
+    late = [page for page in order if _stale(edition, page, shown[page].digest, state)]
     render_book(edition, shown)
-    write_text(complete, _whole_state(edition))
+    if late:
+        console.print(f"Edited meanwhile: {', '.join(late)}; call `make book` again.")
+    else:
+        write_text(complete, whole)
     spent = {
         "data and runs": trained - start,
         "execution": executed - trained,
@@ -78,6 +96,13 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     }
     console.print("Took " + ", ".join(f"{name} {in_words(s)}" for name, s in spent.items()) + ".")
     print(index)
+    now = _results(edition)
+    moved = [f"{p}: {each}" for p in results for each in claims.differences(results[p], now[p])]
+    if moved:
+        raise PressError(
+            "made from nothing, some results lie further from what they were than their pages "
+            "allow:\n" + "\n".join(f"    {line}" for line in moved)
+        )
 
 
 def publish(edition: Edition) -> None:
@@ -86,6 +111,11 @@ def publish(edition: Edition) -> None:
     Raises:
         PressError: if a page was executed in another state than that of today: which.
     """
+    with _alone(edition):
+        _publish(edition)
+
+
+def _publish(edition: Edition) -> None:
     order = pages(edition.root)
     missing = [page for page in order if not (edition.book / f"{page}.ipynb").exists()]
     if missing:
@@ -99,6 +129,30 @@ def publish(edition: Edition) -> None:
             "`make book`, which executes them again"
         )
     render_book(edition, shown)
+    print(edition.html / "index.html")
+
+
+@contextmanager
+def _alone(edition: Edition) -> Iterator[None]:
+    """Hold a book's folder, so that no second process works in it meanwhile."""
+    from filelock import FileLock, Timeout
+
+    edition.build.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(edition.build / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise PressError(f"another process is making the book in {edition.build}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _results(edition: Edition) -> dict[str, Any]:
+    """Return what executed pages found, by page."""
+    files = sorted((edition.book / "results").glob("*.json"))
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def _stale(edition: Edition, page: str, digest: str, state: dict[str, Any]) -> bool:
@@ -135,11 +189,13 @@ def render_book(edition: Edition, shown: dict[str, Shown]) -> None:
     """Render the executed notebooks, showing that it is under way."""
     from rethink import render
 
-    state = load(edition)
-    notes = {
-        page: note(edition, page, each, state.get(page, {}).get("seconds"))
-        for page, each in shown.items()
-    }
+    state, code = load(edition), commit(edition.root)
+
+    def seconds(page: str) -> float | None:
+        known = state.get(page, {})
+        return known.get("seconds") if known.get("stamp") == _executed_mark(edition, page) else None
+
+    notes = {page: note(edition, page, each, code, seconds(page)) for page, each in shown.items()}
     with console.status("rendering, a few seconds"):
         render.render(edition, notes, _downloads(edition))
 

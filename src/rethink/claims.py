@@ -224,11 +224,14 @@ def compare(claim: str, samples: ArrayLike) -> Settled:
     low, high = prediction_interval(values)
     inside = low <= said <= high
     where = "inside" if inside else "outside"
+    # A digit more where rounding would make an end look like what was published.
+    digits = 5 if not inside and f"{said:.4f}" in (f"{low:.4f}", f"{high:.4f}") else 4
     return _settle(
         row,
         VERDICTS[0] if inside else VERDICTS[2],
         method,
-        f"{values.mean():.4f}, one more seed in [{low:.4f}, {high:.4f}], n = {len(values)}",
+        f"{values.mean():.4f}, one more seed in [{low:.{digits}f}, {high:.{digits}f}], "
+        f"n = {len(values)}",
         f"the published run lies {where} the range of one more seed",
         True,
     )
@@ -299,6 +302,25 @@ def results(notebook: NotebookNode) -> dict[str, dict[str, Any]]:
             kind = int if content.lstrip("-").isdigit() else float
             place[key] = {"value": kind(content), "tolerance": metadata["tolerance"]}
     return {"values": values, "claims": claims}
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Say where a page's results differ: another verdict, or a number out of its tolerance.
+
+    Args:
+        old: as `results` returns them; its tolerances count.
+        new: those of another execution.
+    """
+    found = []
+    for name, kept in old["values"].items():
+        again = new["values"].get(name, {"value": float("nan")})["value"]
+        if not np.isclose(again, kept["value"], rtol=1e-9, atol=kept["tolerance"]):
+            found.append(f"{name} was {kept['value']} and is {again}")
+    for name, kept in old["claims"].items():
+        again = new["claims"].get(name, {}).get("verdict")
+        if again != kept["verdict"]:
+            found.append(f"the verdict on {name} was {kept['verdict']} and is {again}")
+    return found
 
 
 def all_settled(book: Path | None = None) -> list[Settled]:

@@ -9,7 +9,6 @@ its stamp.
 import ast
 import hashlib
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -161,51 +160,6 @@ def settings(root: Path, page: str, overrides: dict[str, Any]) -> dict[str, Any]
     return values | overrides
 
 
-# What is a number's name and not a result: what the data are, and how parts of things are called.
-CONSTANTS = ("60,000", "48,000", "12,000", "10,000", "784", "255", "28")
-_NAMED = re.compile(
-    r"""
-    \b(?:figure|table|algorithm|question|chapter|model|layer|seed|class|edition|page|version)s?
-      \s\d+(?:(?:,|\sto|\sand|\sor)\s\d+)*\b   # Figure 8, models 3 to 6
-    | \[\d+(?:,\s?\d+)+\]                       # [8, 4, 4]
-    | \b\d+(?:[-\u2011]\d+)+                       # 8-4-4
-    | \b(?:19|20)\d\d\b                          # 2021
-    | \b(?:95|100)\s?%                           # an interval's level, and everything
-    | (?<![\w.,])[01](?![\w.,]*\d)               # 0 and 1
-    | (?<![\w.,])(?:{})(?![\w.,]*\d)
-    """.replace("{}", "|".join(CONSTANTS)),
-    re.VERBOSE | re.IGNORECASE,
-)
-# Roles, code, formulas, targets of links, comments, and the numbers that headings begin with.
-_SILENT = re.compile(
-    r"^(`{3,}|:{3,}).*?^\1\s*$ | ^\#+\s(?:\d+\.)? | \{[\w:-]+\}`[^`]*` | `[^`]*`"
-    r"| \$\$.*?\$\$ | \$[^$]+?\$ | (?:\[\d\.\s[^\]]*)?\]\([^)]*\) "
-    r"| https?://\S+ | <!--.*?--> | <[^>]*>",
-    re.VERBOSE | re.MULTILINE | re.DOTALL,
-)
-
-
-def bare_numbers(text: str) -> list[str]:
-    """Return the numbers that stand in a text as digits and were not handed over by code.
-
-    Names (Figure 8, model 3, [8, 4, 4]), years, a level of 95 %, 100 %, 0, 1 and what the data
-    themselves are (48,000 pictures of 784 pixels with 255 levels) are no results.
-    """
-    rest = _NAMED.sub(" ", _SILENT.sub(" ", text))
-    return re.findall(r"[+−-]?(?:\d[\d,]*)?\.?\d+(?:\s?%)?", rest)
-
-
-def words(notebook: NotebookNode) -> str:
-    """Return what a page says: its prose, and the captions and descriptions of its figures."""
-    said = []
-    for cell in notebook.cells:
-        about = cell.metadata.get("mystnb", {})
-        said.append(cell.source if cell.cell_type == "markdown" else "")
-        said.append(about.get("figure", {}).get("caption", ""))
-        said.append(about.get("image", {}).get("alt", ""))
-    return "\n\n".join(filter(None, said))
-
-
 def _trees(notebook: NotebookNode) -> list[ast.Module]:
     return [ast.parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -276,6 +230,8 @@ def stamp(edition: Edition, page: str, runs_digest: str) -> str:
     files = [edition.root / "chapters" / f"{page}.md", edition.root / "requirements.txt"]
     needed = syntax.modules(_trees(notebook))
     files += [syntax.module_file(name) for name in sorted(needed)]
+    if "figures" in needed:
+        files += sorted(syntax.PACKAGE.glob("*.mplstyle"))
     if "claims" in needed:
         files += sorted(syntax.PACKAGE.rglob("*.csv"))
     if any(BENCHMARKS in cell.source for cell in notebook.cells):

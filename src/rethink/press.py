@@ -66,9 +66,10 @@ def execute(edition: Edition, page: str, mark: str, output: Path | None = None) 
                 raise PressError(f"{page}, cell {number} wrote to standard error: {each.text}")
     notebook.metadata["rethink"] = {"stamp": mark, "parameters": overrides}
     found = claims.results(notebook)
-    write_text(output, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
     write_text(output.parent / "results" / f"{page}.json", text + "\n")
+    # Last, since its stamp says that the page is executed.
+    write_text(output, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
     unfinished.unlink()
 
 

@@ -35,28 +35,38 @@ class Shown:
 
 
 def commit(root: Path) -> str:
-    """Return the commit that the code is at, with a word where files differ from it."""
-    command = ["git", "describe", "--always", "--dirty= with changes", "--abbrev=10"]
+    """Return the commit that the code is at, with a word where files differ from it.
+
+    What making the book writes itself, into book/, is no such difference.
+    """
+    name = _git(root, "describe", "--always", "--abbrev=10")
+    tracked = ("status", "--porcelain", "--untracked-files=no")
+    changed = _git(root, *tracked, "--", ".", ":(exclude)book")
+    return f"{name} with changes" if name and changed else name or "unknown"
+
+
+def _git(root: Path, *words: str) -> str:
+    command = ["git", "--no-optional-locks", *words]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+        return ""
+    return done.stdout.strip()
 
 
-def note(edition: Edition, page: str, shown: Shown, seconds: float | None) -> str:
+def note(edition: Edition, page: str, shown: Shown, code: str, seconds: float | None) -> str:
     """Return the note on how a page was made, in Markdown.
 
     Args:
         edition: the book.
         page: its name.
         shown: what it shows.
+        code: the commit.
         seconds: what its execution took, or None if that was on another machine.
     """
     kind = "Draft with reduced parameters" if edition.overrides else "Full edition"
     values = settings(edition.root, page, edition.overrides.get(page, {}))
     took = "executed elsewhere" if seconds is None else f"executed in {seconds:.1f} s"
-    code = commit(edition.root)
     rows = {
         "Edition": kind,
         "Code": f"commit {code}, version {version('rethink')}",
@@ -70,6 +80,9 @@ def note(edition: Edition, page: str, shown: Shown, seconds: float | None) -> st
         "Execution": took,
         "Libraries": ", ".join(_versions(LIBRARIES)),
     }
+    if seconds is None:
+        # They are known of this machine only.
+        del rows["Libraries"]
     if not shown.runs + shown.measurements:
         del rows["Runs"], rows["Seeds"], rows["Results"]
     table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
@@ -82,7 +95,7 @@ def note(edition: Edition, page: str, shown: Shown, seconds: float | None) -> st
 
 
 def _parameters(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value!r}" for name, value in values.items()) or "none"
+    return ", ".join(f"`{name} = {value!r}`" for name, value in values.items()) or "none"
 
 
 def _count(number: int, what: str) -> str:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import yaml
@@ -41,10 +40,13 @@ def render(
     source, work = edition.build / "source", edition.build / "work"
     for folder in (source, work):
         shutil.rmtree(folder, ignore_errors=True)
+    old = edition.build / "old"
+    if old.exists() and not edition.html.exists():
+        # Where an earlier call was interrupted between the last two steps.
+        old.rename(edition.html)
     _prepare(edition, source, notes or {}, files or {})
     built = _jupyter_book(edition, source, work, "html")
     _finish(built)
-    old = edition.build / "old"
     if edition.html.exists():
         shutil.rmtree(old, ignore_errors=True)
         edition.html.rename(old)
@@ -107,7 +109,11 @@ def _prepare(
         write_text(book / name, text)
     for page in pages(edition.root):
         notebook = nbformat.read(edition.book / f"{page}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
-        for name, text in figure_tables(notebook).items():
+        try:
+            tables = figure_tables(notebook)
+        except PressError as error:
+            raise PressError(f"chapters/{page}.md: {error}") from None
+        for name, text in tables.items():
             write_text(book / f"{name}.csv", text)
         # What is offered for download is what was executed, not what is dressed for the page.
         shutil.copy(edition.book / f"{page}.ipynb", source / f"{page}.ipynb")
@@ -117,17 +123,25 @@ def _prepare(
 
 
 def figure_tables(notebook: NotebookNode) -> dict[str, str]:
-    """Return the data behind each figure, by its name, as the text of a CSV file."""
-    return {
-        cell.metadata["mystnb"]["figure"]["name"]: output.data["text/csv"]
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "text/csv" in output.get("data", {}) and _has_rows(output)
-    }
+    """Return the data behind each figure that shows some, by its name, as the text of a CSV file.
 
-
-def _has_rows(output: Any) -> bool:
-    return len(output.data["text/csv"].splitlines()) > 1
+    Raises:
+        PressError: if a figure has no name, or the name of another one.
+    """
+    found: dict[str, str] = {}
+    for number, cell in enumerate(notebook.cells, start=1):
+        for output in cell.get("outputs", []):
+            table = output.get("data", {}).get("text/csv")
+            if table is None:
+                continue
+            name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+            if not name or name in found:
+                fault = f"two figures named {name}" if name else "a figure without a name"
+                raise PressError(
+                    f"cell {number} shows {fault}; give it one in its options: mystnb, figure, name"
+                )
+            found[name] = table
+    return {name: table for name, table in found.items() if len(table.splitlines()) > 1}
 
 
 def dress(notebook: NotebookNode, note: str) -> NotebookNode:

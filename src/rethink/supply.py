@@ -41,12 +41,12 @@ def look(edition: Edition, names: list[str], sources: Any = None) -> dict[str, S
 
     data = fashion_mnist()
     found = {}
+    trained, measured = sources or _stores()
     for page in names:
         asked = requests(edition.root, page, edition.overrides.get(page, {}))
-        specs, tasks = wanted(asked, "runs"), wanted(asked, "measure")
-        runs, others = sources or _stores()
-        parts = [runs.arrays(records.key(spec, data.digest)) for spec in specs]
-        parts += [others.arrays(measurements.key(task, data.digest)) for task in tasks]
+        specs, tasks = (list(dict.fromkeys(wanted(asked, k))) for k in ("runs", "measure"))
+        parts = [trained.arrays(records.key(spec, data.digest)) for spec in specs]
+        parts += [measured.arrays(measurements.key(task, data.digest)) for task in tasks]
         if None in parts:
             raise PressError(f"{page} shows runs that are not there; run `make book` first")
         found[page] = Shown(
@@ -131,7 +131,11 @@ def track(edition: Edition, tracker: str) -> None:
 
 
 def runs(edition: Edition) -> dict[str, Any]:
-    """Return the record of every training run that the book shows, by its key."""
+    """Return the record of every training run that the book shows, by its key.
+
+    Raises:
+        PressError: if some are missing.
+    """
     from rethink import records
     from rethink.data import fashion_mnist
 
@@ -142,7 +146,9 @@ def runs(edition: Edition) -> dict[str, Any]:
         for spec in wanted(requests(edition.root, page, edition.overrides.get(page, {})), "runs")
     ]
     found = {name: store.get(name) for name in dict.fromkeys(names)}
-    return {name: record for name, record in found.items() if record is not None}
+    if None in found.values():
+        raise PressError("some training runs are not there; run `make book` first")
+    return found
 
 
 def wanted(asked: list[Request], kind: str) -> list[Any]:
@@ -300,7 +306,7 @@ def load(edition: Edition) -> dict[str, Any]:
     try:
         text = (edition.build / "executed.json").read_text(encoding="utf-8")
         return dict(json.loads(text))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, TypeError, ValueError):
         return {}
 
 

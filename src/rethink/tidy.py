@@ -88,7 +88,7 @@ def _rows(ax: Axes) -> Iterator[_Row]:
         before: _Row = {}
         for row in _artist(name, artist):
             kept = {key: row[key] for key in row if placed.get(key[-1], True)}
-            if kept != before:
+            if all(placed.values()) or kept != before:
                 yield kept
             before = kept
 
