@@ -24,7 +24,7 @@ def main(monkeypatch, *arguments):
 def test_help_names_every_command():
     done = CliRunner().invoke(cli.app, ["--help"])
     assert done.exit_code == 0
-    for command in ("book", "draft", "chapter", "html", "data", "test", "serve", "clean"):
+    for command in ("book", "draft", "chapter", "html", "pdf", "data", "test", "serve", "clean"):
         assert f" {command} " in done.output
 
 

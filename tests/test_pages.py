@@ -426,6 +426,8 @@ def test_what_was_seen(capsys):
     if not SEEN:
         pytest.skip("no page was looked at")
     total = sum(SEEN.values(), Counter())
+    assert total["foreign"] == 0
+    assert GIVEN or (total["figures"] > 30 and total["formulas"] > 30)
     heaviest = max(SEEN, key=lambda name: SEEN[name]["bytes"])
     with capsys.disabled():
         print(

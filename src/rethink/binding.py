@@ -32,7 +32,10 @@ def print_book(edition: Edition) -> tuple[Path, int]:
     )
     parts = [
         (part.get("caption", ""), [edition.html / f"{c['file']}.html" for c in part["chapters"]])
-        for part in [{"chapters": [{"file": toc["root"]}]}, *toc["parts"]]
+        for part in [
+            {"chapters": [{"file": toc["root"]}, *toc.get("chapters", [])]},
+            *toc.get("parts", []),
+        ]
     ]
     pdf = edition.build / "book.pdf"
     # Beside the pages, so that it links to what they link to.

@@ -37,7 +37,7 @@ READY = """async (seconds) => {
   for (const formula of document.querySelectorAll(".math")) {
     // MathJax sets an unknown command in red.
     if (!formula.querySelector("mjx-container")
-        || formula.querySelector("[data-mjx-error], [fill='red']"))
+        || formula.querySelector("mjx-merror, [data-mjx-error], [fill='red']"))
       problems.push("formula not typeset: " + formula.textContent.trim().slice(0, 80));
   }
   return problems;

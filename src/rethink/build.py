@@ -78,8 +78,8 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
         write_text(edition.build / "executed.json", json.dumps(state, indent=1))
     write_text(edition.book / "ledger.csv", claims.whole_ledger(edition.book))
     # What the README shows.
-    cover = press.picture(edition.book / f"{pages(edition.root)[0]}.ipynb")
-    write_bytes(edition.book / "cover.png", cover)
+    if cover := press.picture(edition.book / f"{pages(edition.root)[0]}.ipynb"):
+        write_bytes(edition.book / "cover.png", cover)
     executed = time.perf_counter()
     # What is edited while pages are executed or rendered is not in the book.
     whole = _whole_state(edition)

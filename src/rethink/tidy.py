@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.category import StrCategoryLocator
-from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.collections import FillBetweenPolyCollection, LineCollection, PathCollection
 from matplotlib.container import BarContainer, Container, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -101,7 +101,7 @@ def _artist(name: str, artist: Artist) -> Iterator[_Row]:
             yield from _points(name, artist.get_offsets())
         case LineCollection():
             yield from _segments(name, artist)
-        case PolyCollection():
+        case FillBetweenPolyCollection():
             yield from _band(name, artist)
         case Rectangle():
             yield from _rectangle(name, artist)
@@ -134,7 +134,7 @@ def _segments(name: str, lines: LineCollection) -> Iterator[_Row]:
                 yield {"series": name, "x": x, "y": y, "to x": to_x, "to y": to_y}
 
 
-def _band(name: str, band: PolyCollection) -> Iterator[_Row]:
+def _band(name: str, band: FillBetweenPolyCollection) -> Iterator[_Row]:
     """Give the ends of an area between two curves over x, as `fill_between` draws it."""
     for path in band.get_paths():
         corners = np.asarray(path.vertices)

@@ -98,7 +98,7 @@ def track(name: str, records: Mapping[str, Record], folder: Path) -> str:
             for identity, record in missing.items():
                 written = _write(identity, record, settings.project or PROJECT, Path(scratch))
                 written.rename(folder / written.name)
-        except (wandb.Error, ValueError) as error:
+        except (wandb.Error, OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise TrackingError(f"Weights & Biases cannot log the runs: {reason}") from error
         finally:
