@@ -323,6 +323,14 @@ def test_every_verdict_is_found_by_its_words(html, offline):
         assert there.count("contradicted") <= rows.count() < len(there)
 
 
+def test_a_card_says_what_the_report_says_only_where_that_is_a_number(html, offline):
+    with visit(offline, html, "book/02-success.html") as seen:
+        seen.page.set_viewport_size(PHONE)
+        cells = seen.page.locator(".claims td:nth-child(2)")
+        shown = {(bool(cell.text_content().strip()), cell.is_visible()) for cell in cells.all()}
+        assert shown == {(True, True), (False, False)}
+
+
 def test_search_finds_and_quotes_over_http(chromium, served):
     page = chromium.new_page()
     page.goto(f"{served}/search.html?q=capacity")
