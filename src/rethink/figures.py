@@ -15,9 +15,11 @@ from IPython.core.formatters import BaseFormatter
 from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 from traitlets import Unicode
 
+from rethink.delimited import printable
 from rethink.statistics import mean_interval
 from rethink.tidy import tidy
 
@@ -66,6 +68,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "
     if kind:
         text = f'<div class="{kind}">\n\n{text}\n\n</div>'
     display(Markdown(text))  # type: ignore[no-untyped-call]
+
+
+def literal(text: str) -> str:
+    """Return a text as a cell of a table shows it: nothing in it is Markdown or HTML."""
+    return re.sub(r"([!-,./:-@\[-`{-~])", r"\\\1", " ".join(printable(text).split()))
 
 
 def spread(shares: NDArray[np.float64]) -> str:
@@ -118,7 +125,7 @@ def layers(sizes: Sequence[int], ax: Axes | None = None) -> Axes:
 
 def seeds(
     x: ArrayLike,
-    samples: Sequence[ArrayLike],
+    samples: Sequence[ArrayLike] | NDArray[np.float64],
     label: str = "",
     colour: str = BLUE,
     published: ArrayLike | None = None,
@@ -207,6 +214,16 @@ def band(
             va="center",
         )
     return ax
+
+
+def log_rows(ax: Axes) -> None:
+    """Write the ticks of a logarithmic x axis as plain numbers, also where it spans little."""
+    low, high = ax.get_xlim()
+    ratio = high / max(low, 1e-9)
+    subs = (1.0, 2.0, 5.0) if ratio < 20 else (1.0, 3.0) if ratio < 1_000 else (1.0,)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def sorted_line(values: ArrayLike, labels: ArrayLike, ax: Axes | None = None) -> Axes:
