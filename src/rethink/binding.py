@@ -83,7 +83,7 @@ def bind(
     tag(head, "title", title)
     seen = set()
     for soup in soups:
-        for each in _styles_and_formulas(soup):
+        for each in styles_and_formulas(soup):
             if str(each) not in seen:
                 seen.add(str(each))
                 head.append(each)
@@ -122,7 +122,7 @@ def bind(
     output.write_text(f"<!DOCTYPE html>\n{book}", encoding="utf-8")
 
 
-def _styles_and_formulas(soup: BeautifulSoup) -> list[Tag]:
+def styles_and_formulas(soup: BeautifulSoup) -> list[Tag]:
     """Return what a page's head has of style sheets, and of scripts that set formulas."""
     scripts = [s for s in soup.select("head script") if "mathjax" in str(s).lower()]
     return [*soup.select("head link[rel=stylesheet]"), *scripts]

@@ -17,7 +17,9 @@ from rethink.files import write_text
 from rethink.manuscript import Edition, PressError, read, settings
 
 
-def execute(edition: Edition, page: str, mark: str, output: Path | None = None) -> None:
+def execute(
+    edition: Edition, page: str, mark: str, output: Path | None = None, strict: bool = True
+) -> None:
     """Execute one page; write the notebook and its results, whole or not at all.
 
     Args:
@@ -25,6 +27,7 @@ def execute(edition: Edition, page: str, mark: str, output: Path | None = None) 
         page: its name.
         mark: the stamp to leave in the notebook.
         output: where to write the notebook, by default the edition's own place.
+        strict: whether warnings on standard error are errors; else the page shows them.
 
     Raises:
         PressError: if a parameter is wrong or a cell fails: which, and the end of the traceback.
@@ -62,7 +65,7 @@ def execute(edition: Edition, page: str, mark: str, output: Path | None = None) 
     notebook = clean(nbformat.read(unfinished, as_version=4))  # type: ignore[no-untyped-call]
     for number, cell in enumerate(notebook.cells, start=1):
         for each in cell.get("outputs", []):
-            if each.output_type == "stream" and each.name == "stderr":
+            if strict and each.output_type == "stream" and each.name == "stderr":
                 raise PressError(f"{page}, cell {number} wrote to standard error: {each.text}")
     notebook.metadata["rethink"] = {"stamp": mark, "parameters": overrides}
     found = claims.results(notebook)

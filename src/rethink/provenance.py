@@ -78,7 +78,7 @@ def note(edition: Edition, page: str, shown: Shown, code: str, seconds: float | 
         "Results": f"digest `{shown.digest[:12]}`",
         "Data": f"digest `{shown.data[:12]}`",
         "Execution": took,
-        "Libraries": ", ".join(_versions(LIBRARIES)),
+        "Libraries": ", ".join(versions(LIBRARIES)),
     }
     if seconds is None:
         # They are known of this machine only.
@@ -103,5 +103,6 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{plural}"
 
 
-def _versions(names: Iterable[str]) -> list[str]:
+def versions(names: Iterable[str]) -> list[str]:
+    """Return Python and some libraries, each with its version."""
     return [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)]
