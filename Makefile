@@ -14,7 +14,7 @@ READY = .venv/.ready
 
 EXTRAS = .venv/.extras
 
-.PHONY: help setup extras book draft chapter html pdf test bench serve data clean
+.PHONY: help setup extras book draft chapter html pdf test bench peers serve data clean
 
 help: $(READY)
 	@$(RETHINK) --help
@@ -56,6 +56,12 @@ pdf: $(EXTRAS)
 
 bench: $(READY)
 	@.venv/bin/python -m benchmarks
+
+# Other tools, each in an environment of its own, and tables of 200 million rows.
+peers: $(READY)
+	@.venv/bin/python -m benchmarks.peers
+	@.venv/bin/python -m benchmarks.streaming
+	@$(RETHINK) chapter instrument && $(RETHINK) html
 
 clean:
 	@rm -rf _build

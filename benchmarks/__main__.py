@@ -17,7 +17,7 @@ from benchmarks import engine, estimator
 from rethink import measurements
 from rethink.data import Dataset, fashion_mnist, repository
 from rethink.files import write_text
-from rethink.manuscript import BENCHMARKS, Request, pages, requests
+from rethink.manuscript import Request, pages, requests
 from rethink.records import MEASURED, Store, key
 from rethink.study import specifications
 from rethink.trainer import MILESTONES, environment
@@ -87,7 +87,7 @@ def main() -> None:
     }
     judged = targets(found)
     found["targets"] = [asdict(t) | {"met": t.met, "reached": t.reached} for t in judged]
-    write_text(folder / "book" / BENCHMARKS, json.dumps(rounded(found), indent=1) + "\n")
+    write_text(folder / "book" / "bench.json", json.dumps(rounded(found), indent=1) + "\n")
     show(found)
     for command in (["chapter", "costs"], ["html"]):
         subprocess.run([sys.executable, "-m", "rethink", *command], cwd=folder, check=False)

@@ -20,8 +20,13 @@ from nbformat import NotebookNode
 from rethink import syntax
 from rethink.data import repository
 
-# What `make bench` measured, in the folder of the executed notebooks.
-BENCHMARKS = "bench.json"
+# What benchmarks measured, and what other tools say of themselves.
+BENCHMARKS = (
+    "book/bench.json",
+    "book/peers.json",
+    "book/streaming.json",
+    "benchmarks/peers.csv",
+)
 
 
 class PressError(RuntimeError):
@@ -234,8 +239,9 @@ def stamp(edition: Edition, page: str, runs_digest: str) -> str:
         files += sorted(syntax.PACKAGE.glob("*.mplstyle"))
     if "claims" in needed:
         files += sorted(syntax.PACKAGE.rglob("*.csv"))
-    if any(BENCHMARKS in cell.source for cell in notebook.cells):
-        files.append(edition.root / "book" / BENCHMARKS)
+    for name in BENCHMARKS:
+        if any(Path(name).name in cell.source for cell in notebook.cells):
+            files.append(edition.root / name)
     if summarises(notebook):
         others = [p for p in pages(edition.root) if not summarises(read(edition.root, p))]
         results = [edition.book / "results" / f"{other}.json" for other in others]
