@@ -1,15 +1,20 @@
 """The command line: ``rethink``. The Makefile sets up and calls it."""
 
 import ast
+import errno
 import functools
 import http.server
+import io
+import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -30,7 +35,7 @@ from rethink.tracking import TrackingError, check
 from rethink.workers import LostWorkersError, Workers, WorkersError
 
 app = typer.Typer(
-    help="Make the book that measures generalization, or parts of it.",
+    help="Make the book that measures generalization, or measure data of your own.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -54,6 +59,43 @@ Tracker = Annotated[
     str | None,
     typer.Option("--track", metavar="wandb", help="Log all training runs to Weights & Biases."),
 ]
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A CSV or Parquet file or a pattern for several, an NPZ (X, y), a folder with a "
+        "folder of images for each class, or a data set by name: fashion-mnist, iris, ..."
+    ),
+]
+Target = Annotated[str | None, typer.Option(help="The column of labels; by default the last one.")]
+Header = Annotated[
+    bool | None,
+    typer.Option(help="Whether the first line has names; found out if not said."),
+]
+Missing = Annotated[
+    Literal["fill", "drop", "error"],
+    typer.Option(help="Fill missing values (median; a class of their own), drop rows, or refuse."),
+]
+MissingValues = Annotated[
+    list[str] | None,
+    typer.Option("--missing-value", help="A text that means missing; may be repeated."),
+]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind", help="COLUMN=KIND: number, boolean, date, category or drop; may be repeated."
+    ),
+]
+Codes = Annotated[
+    Literal["alphabetical", "frequency"], typer.Option(help="Order of the codes of categories.")
+]
+Constant = Annotated[Literal["keep", "drop"], typer.Option(help="Columns that never vary.")]
+Fractions = Annotated[
+    Literal["error", "classes"], typer.Option(help="Many labels that are fractions.")
+]
+Decimal = Annotated[str, typer.Option(help="Decimal sign: . or ,")]
+Delimiter = Annotated[str | None, typer.Option(help="What parts the fields of a text file.")]
+Encoding = Annotated[str | None, typer.Option(help="Of a text file, if it is not UTF-8.")]
 
 
 @app.command()
@@ -157,6 +199,92 @@ def test() -> None:
 
 
 @app.command()
+def measure(
+    source: Source,
+    target: Target = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all measures as JSON, in full precision.")
+    ] = False,
+    digits: Annotated[
+        int | None, typer.Option(help="Cut row sums off after so many decimals, as nntailoring.")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Exit with 1 if a measure, named as in the JSON (thresholds.total), is under a "
+            "value; a mere number is held against separation. May be repeated.",
+        ),
+    ] = None,
+    fail_over: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="The same if a measure is over a value."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides subsets, halves and folds.")] = 0,
+    header: Header = None,
+    missing: Missing = "fill",
+    missing_value: MissingValues = None,
+    kind: Kinds = None,
+    order: Codes = "alphabetical",
+    constant: Constant = "keep",
+    fractions: Fractions = "error",
+    decimal: Decimal = ".",
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+) -> None:
+    """Measure labelled data before anything is trained: capacity, nulls, whether it is enough."""
+    from rethink import instrument
+
+    least = instrument.limits(fail_under or [])
+    most = instrument.limits(fail_over or [], "--fail-over")
+    chosen = (missing, missing_value, kind, order, constant, fractions)
+    options = instrument.options(header, *chosen, decimal, delimiter, encoding)
+    found = instrument.measure(source, target, options, digits, seed)
+    measured = found.to_dict()
+    missed = instrument.missed(measured, least) + instrument.missed(measured, most, over=True)
+    if as_json:
+        _say(json.dumps(measured, indent=1, allow_nan=False))
+    else:
+        _say(str(found))
+    if missed:
+        raise PressError("; ".join(missed))
+
+
+@app.command()
+def card(
+    source: Source,
+    target: Target = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Where card.html, .ipynb and .json go.")
+    ] = Path("card"),
+    minutes: Annotated[
+        float, typer.Option(min=0.2, max=60, help="For training; half is planned.")
+    ] = 1.0,
+    seeds: Annotated[int, typer.Option(min=2, max=20, help="Splits, and networks of a kind.")] = 5,
+    header: Header = None,
+    missing: Missing = "fill",
+    missing_value: MissingValues = None,
+    kind: Kinds = None,
+    order: Codes = "alphabetical",
+    constant: Constant = "keep",
+    fractions: Fractions = "error",
+    decimal: Decimal = ".",
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+) -> None:
+    """Ask the nine questions of labelled data, with training: one notebook and one page."""
+    from rethink import instrument
+    from rethink.data import repository
+
+    chosen = (missing, missing_value, kind, order, constant, fractions)
+    options = instrument.options(header, *chosen, decimal, delimiter, encoding)
+    for file in instrument.card(
+        repository() or root(), source, target, options, output, minutes, seeds
+    ):
+        print(file)
+
+
+@app.command()
 def serve(port: Annotated[int, typer.Option(min=0, max=65535)] = 8000) -> None:
     """Serve the book on this machine until Ctrl-C."""
     folder = Edition.full(root()).html
@@ -199,24 +327,62 @@ def _join_parameters(arguments: list[str]) -> list[str]:
     return joined
 
 
-def main() -> None:
-    """Run the command line; turn what can go wrong into one message and an exit code."""
+def _bad_input() -> tuple[type[Exception], ...]:
+    """What reading data raises; imported only where something was raised."""
+    from rethink.columns import InputError
     from rethink.data import DataError
 
+    return InputError, DataError
+
+
+def _say(text: str) -> None:
+    """Print results; a reader who has seen enough of them is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _leave_output()
+
+
+def _leave_output() -> None:
+    """Let nothing that is left of the output be written at exit, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _stop(error: Exception, code: int) -> NoReturn:
+    """Say what is wrong and end."""
+    console.print(f"rethink: {error}", style="red", markup=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line; turn what can go wrong into one message and an exit code."""
     logging.basicConfig(format="%(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no letter for is escaped
+            stream.reconfigure(errors="backslashreplace")
     run: Callable[..., Any] = functools.partial(app, _join_parameters(sys.argv[1:]))
     try:
         run()
-    except (ParameterError, BrowserError, DataError, TrackingError, WorkersError) as error:
-        console.print(f"rethink: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(2)
+    except (ParameterError, BrowserError, TrackingError, WorkersError) as error:
+        _stop(error, 2)
     except (PressError, LostWorkersError) as error:
-        console.print(f"rethink: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
+        _stop(error, 1)
+    except (ValueError, RuntimeError) as error:
+        if not isinstance(error, _bad_input()):
+            raise
+        _stop(error, 2)
+    except MemoryError:
+        console.print("rethink: there is too little memory for that", style="red")
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _leave_output()
+        _stop(error, 2)
     except SystemExit as stop:
         # Typer has already turned Ctrl-C into this code.
         if stop.code == 130:
-            console.print("Stopped; nothing is half-written, and the same command goes on.")
+            console.print("Stopped; nothing is half-written.")
         raise
 
 
