@@ -48,8 +48,8 @@ def test_what_was_left_out_says_so(parts):
 def test_numbers_are_those_of_the_results(parts):
     sweep = replace(parts["sweep"], test=np.array([[0.5, 0.5], [0.9, 0.7]]))
     said = dict((name, answer) for name, answer, _ in answers.nine(**parts | {"sweep": sweep}))
-    # Mean of two and Student's interval: 0.8 ± 12.706 * 0.1414 / sqrt(2).
-    assert "network 80.0% [-47.1, 207.1]" in said["[Success](#success-of-yours)"]
+    # Mean of two and Student's interval, 0.8 ± 12.706 * 0.1414 / sqrt(2), cut at 0 and 1.
+    assert "network 80.0% [0.0, 100.0]" in said["[Success](#success-of-yours)"]
     assert "14.1 points" in said["[Reproducibility](#again-of-yours)"]
 
 

@@ -29,21 +29,30 @@ QUESTIONS = (
 
 
 def percent(shares: npt.ArrayLike) -> str:
-    """Write shares, one a seed, as percent: their mean and its 95 % t-interval.
+    """Write shares, one a seed, as percent: their mean and its 95 % t-interval within 0 and 100.
 
     Seeds without a value (NaN) do not count; a dash if there are less than two.
     """
-    return between(100 * np.asarray(shares, dtype=np.float64), 1, "%")
+    return between(100 * np.asarray(shares, dtype=np.float64), 1, "%", (0.0, 100.0))
 
 
-def between(samples: npt.ArrayLike, digits: int, unit: str = "") -> str:
-    """Write one value a seed as a mean and its 95 % t-interval, as for `percent`."""
+def between(
+    samples: npt.ArrayLike,
+    digits: int,
+    unit: str = "",
+    limits: tuple[float, float] = (-np.inf, np.inf),
+) -> str:
+    """Write one value a seed as a mean and its 95 % t-interval, cut at the limits of what can be.
+
+    Seeds without a value count no more than for `percent`.
+    """
     values = np.asarray(samples, dtype=np.float64)
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return "–"
     found = mean_interval(values)
-    mean, low, high = (f"{each:.{digits}f}" for each in (found.mean, found.low, found.high))
+    ends = np.clip([found.low, found.high], *limits)
+    mean, low, high = (f"{each:.{digits}f}" for each in (found.mean, *ends))
     return f"{mean}{unit} [{low}, {high}]"
 
 
