@@ -1,6 +1,7 @@
 """The whole book as one page, and that page printed: the book as PDF."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -71,12 +72,7 @@ def bind(
     soups = [BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser") for file in files]
     book = BeautifulSoup("", "html.parser")
 
-    def tag(parent: Tag, name: str, text: str = "", **attributes: str) -> Tag:
-        made = book.new_tag(name, attrs={k.rstrip("_"): v for k, v in attributes.items()})
-        made.string = text
-        parent.append(made)
-        return made
-
+    tag = partial(element, book)
     html = tag(book, "html", lang="en", **{"data-theme": "light"})
     head = tag(html, "head")
     tag(head, "meta", charset="utf-8")
@@ -120,6 +116,14 @@ def bind(
             main.append(article)
     tag(head, "style", "\n".join(running))
     output.write_text(f"<!DOCTYPE html>\n{book}", encoding="utf-8")
+
+
+def element(page: BeautifulSoup, parent: Tag, kind: str, text: str = "", **attributes: str) -> Tag:
+    """Append a new element; ``class_`` stands for the attribute ``class``."""
+    made = page.new_tag(kind, attrs={k.rstrip("_"): v for k, v in attributes.items()})
+    made.string = text
+    parent.append(made)
+    return made
 
 
 def styles_and_formulas(soup: BeautifulSoup) -> list[Tag]:

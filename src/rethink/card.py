@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rethink import mec, orders
+from rethink import mec, orders, ranges
 from rethink.columns import InputError, Report, Table
 from rethink.orders import Need, Order
 from rethink.statistics import wilson_interval
@@ -31,7 +31,7 @@ VERDICTS = {
     "too few": "Too few rows to tell whether there are enough.",
     "no signal": "No sign of the classes is found here; a weak or hidden one would not show.",
     "growing": "Nearest neighbours agree more the more rows there are: more would help.",
-    "flat": "Nearest neighbours agree no more with all rows than with half of them.",
+    "flat": "Nearest neighbours agree no more with all rows than with half, as far as can be told.",
 }
 
 
@@ -188,7 +188,7 @@ class Card:
             "table": self.report.to_dict(),
             "notes": list(self.notes),
         }  # fmt: skip
-        return {name: _plain(value) for name, value in found.items()}
+        return {name: plain(value) for name, value in found.items()}
 
     def __repr__(self) -> str:
         """The card as one screen of text."""
@@ -277,11 +277,7 @@ def cut(
     if digits < 0:
         raise InputError(f"digits must be 0 or more, but {digits} was passed (--digits)")
     if decimals is None:
-        digits = min(digits, 308)  # no larger power of ten is a float64
-        # Beyond what a float64 can hold nothing is left to cut off.
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = np.trunc(sums * 10.0**digits) / 10.0**digits
-        return np.where(np.isfinite(scaled), scaled, sums), None
+        return ranges.cut(sums, digits), None
     if digits >= decimals:
         return sums, decimals
     unit = 10 ** (decimals - digits)
@@ -392,12 +388,14 @@ def _order(order: Order) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """Replace what JSON has no number for."""
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: no arrays, and None for what is no finite number."""
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
     return value

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from rethink import card as cards
-from rethink import tables
+from rethink import sources, tables
 from rethink.columns import Choices, InputError, Table
 from rethink.delimited import printable
 from rethink.supply import console
@@ -186,7 +186,7 @@ def card(
     # The notebook runs elsewhere: what is a path here must be one there.
     if Path(source).exists():
         source = str(Path(source).absolute())
-    elif glob.glob(source, recursive=True):  # noqa: PTH207  absolute patterns
+    elif sources.paths_of(source):
         source = str(Path(glob.escape(str(Path.cwd()))) / source)
     parameters = {
         "source": source,

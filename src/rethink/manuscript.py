@@ -264,6 +264,11 @@ def inputs_digest(edition: Edition) -> str:
     return digest.hexdigest()
 
 
+def shows_seconds(notebook: NotebookNode) -> bool:
+    """Tell whether a page says how long runs or measurements took, which differs where they do not."""
+    return any(".seconds" in c.source for c in notebook.cells if c.cell_type == "code")
+
+
 def summarises(notebook: NotebookNode) -> bool:
     """Tell whether a page reads what the other chapters found, so that it comes after them."""
     return any("claims.all_settled" in c.source for c in notebook.cells if c.cell_type == "code")

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from rethink import figures
+from rethink.card import plain
 from rethink.fit import Networks
 
 Floats = NDArray[np.float64]
@@ -156,19 +157,6 @@ class Learners(_Result):
         ax.set_xticks(places, self.names, rotation=20)
         ax.set(ylabel="test accuracy")
         return ax
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: no arrays, and None for what is no finite number."""
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return value
 
 
 def _chance(ax: Axes, guess: Floats) -> None:

@@ -101,12 +101,18 @@ def nearest_sums(columns: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return low
 
 
+def cut(sums: NDArray[np.float64], digits: int) -> NDArray[np.float64]:
+    """Cut sums off after so many decimals, towards zero."""
+    if digits > 308:  # the largest power of ten that float64 holds
+        return sums
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.trunc(sums * 10.0**digits) / 10.0**digits
+    return np.where(np.isfinite(scaled), scaled, sums)  # beyond it nothing is left to cut off
+
+
 def float_keys(sums: NDArray[np.float64], digits: int | None) -> Keys:
     """Return integers that ascend as sums do, cut off after so many decimals, towards zero."""
-    if digits is not None and digits <= 308:  # the largest power of ten that float64 holds
-        with np.errstate(over="ignore"):
-            cut = np.trunc(sums * 10.0**digits) / 10.0**digits
-        sums = np.where(np.isfinite(cut), cut, sums)  # beyond it nothing is left to cut off
+    sums = sums if digits is None else cut(sums, digits)
     bits = (sums + 0.0).view(np.int64)  # adding zero turns -0.0 into 0.0
     # As integers, negative floats come in reverse.
     return bits ^ ((bits >> 63) & np.iinfo(np.int64).max)

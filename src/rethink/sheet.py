@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from nbformat.v4 import new_markdown_cell
 from papermill.exceptions import PapermillExecutionError
 
 from rethink import press, references, stylesheets
-from rethink.binding import styles_and_formulas
+from rethink.binding import element, styles_and_formulas
 from rethink.delimited import InputError
 from rethink.files import write_bytes, write_text
 from rethink.manuscript import Edition, PressError, settings
@@ -211,12 +212,7 @@ def _alone(html: Path, file: Path, title: str) -> str:
     _keep_links(article, file, html)
     whole = BeautifulSoup("", "html.parser")
 
-    def tag(parent: Tag, kind: str, text: str = "", **attributes: str) -> Tag:
-        new = whole.new_tag(kind, attrs=attributes)
-        new.string = text
-        parent.append(new)
-        return new
-
+    tag = partial(element, whole)
     root = tag(whole, "html", lang="en", **{"data-theme": "light"})
     top = tag(root, "head")
     tag(top, "meta", charset="utf-8")

@@ -4,6 +4,7 @@ What would take more than `MAX_BYTES` as numbers is refused before it is read.
 """
 
 import contextlib
+import glob
 import math
 import os
 import socket
@@ -46,6 +47,22 @@ _SILENCE = 10  # seconds without an answer after which a server is given up
 _NPZ_NAMES = (("X", "y"), ("x", "y"), ("x_train", "y_train"), ("train_images", "train_labels"))
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 _DESCRIPTORS = threading.RLock()  # held while descriptor 2, one for the process, is another
+
+
+def paths_of(source: str | Path) -> list[Path]:
+    """Return the file or folder of this name, or what a pattern fits, in the order of their names.
+
+    Raises:
+        InputError: it can be no path.
+    """
+    path = Path(source)
+    try:
+        if path.exists():
+            return [path]
+        return sorted(Path(p) for p in glob.glob(str(source), recursive=True))  # noqa: PTH207  absolute patterns
+    except (OSError, ValueError) as error:  # a name too long, or with a null character
+        why = getattr(error, "strerror", None) or error  # without the name once more
+        raise InputError(f"{str(source)[:80]!r} is no path: {why}") from error
 
 
 def format_of(path: Path) -> str:

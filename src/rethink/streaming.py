@@ -7,7 +7,6 @@ of the rows, drawn by a seed, everything is kept.
 """
 
 import contextlib
-import glob
 import math
 import re
 import shutil
@@ -28,7 +27,7 @@ from rethink.coding import Choices, clean, label_codes, near
 from rethink.columns import Table, from_frame
 from rethink.delimited import MAX_LINE, InputError
 from rethink.ranges import Codes, Ints, Keys
-from rethink.sources import _silent, format_of, reading
+from rethink.sources import _silent, format_of, paths_of, reading
 
 __all__ = ["InputError", "Streamed", "count", "is_large"]
 
@@ -61,8 +60,8 @@ def is_large(source: str | Path, limit: int = LARGE) -> bool:
     A Parquet table is large if its rows times columns of 8 bytes exceed `limit`, a text file if it
     does itself. What is neither is not large.
     """
-    paths = _paths(source)
     try:
+        paths = paths_of(source)
         if not paths or not all(path.is_file() for path in paths):
             return False
         kinds = {format_of(path) for path in paths}
@@ -154,19 +153,9 @@ class _Source(NamedTuple):
     inferred: bool  # whether types were told by the first rows of a text
 
 
-def _paths(source: str | Path) -> list[Path]:
-    path = Path(source)
-    try:
-        if path.exists():
-            return [path]
-        return sorted(Path(p) for p in glob.glob(str(source), recursive=True))  # noqa: PTH207  absolute patterns
-    except (OSError, ValueError):
-        return []
-
-
 def _open(source: str | Path, target: str | None, before: _Source | None = None) -> _Source:
     """Check everything that can be checked before reading; `before` has types that were wrong."""
-    paths, name = _paths(source), str(source)
+    paths, name = paths_of(source), str(source)
     if not paths:
         raise InputError(f"there is no file {name!r}")
     for path in paths:

@@ -15,7 +15,15 @@ from typing import Any
 from rich.console import Console
 
 from rethink.files import write_text
-from rethink.manuscript import Edition, PressError, Request, pages, requests
+from rethink.manuscript import (
+    Edition,
+    PressError,
+    Request,
+    pages,
+    read,
+    requests,
+    shows_seconds,
+)
 from rethink.provenance import Shown
 from rethink.workers import LOCAL, Workers
 
@@ -47,10 +55,12 @@ def look(edition: Edition, names: list[str], sources: Any = None) -> dict[str, S
         specs, tasks = (list(dict.fromkeys(wanted(asked, k))) for k in ("runs", "measure"))
         parts = [trained.arrays(records.key(spec, data.digest)) for spec in specs]
         parts += [measured.arrays(measurements.key(task, data.digest)) for task in tasks]
+        timed = shows_seconds(read(edition.root, page))
+        digest = records.arrays_digest if timed else records.shown_digest
         if None in parts:
             raise PressError(f"{page} shows runs that are not there; run `make book` first")
         found[page] = Shown(
-            digest=records.shown_digest(parts),
+            digest=digest(parts),
             data=data.digest,
             runs=len(specs),
             measurements=len(tasks),
@@ -102,7 +112,8 @@ def train(
         for file, sort in zip((records.PUBLISHED, records.MEASURED), sorts, strict=True):
             parts = {named[each]: found[named[each]] for each in sort}
             records.publish(edition.root / file, parts)
-    shown = look(edition, names, sources)
+    # What pages will read: the published results before all others.
+    shown = look(edition, names)
     if fresh:
         shutil.rmtree(fresh_folder, ignore_errors=True)
     return shown

@@ -4,7 +4,6 @@ Sources are text files, Parquet, NPZ, folders of images, data sets by name, and 
 data frames.
 """
 
-import glob
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +42,8 @@ def read(
     path, pattern = Path(source), str(source)
     if not pattern:
         raise InputError("the source is empty; name a file, a pattern, a folder or a data set")
-    try:
-        folder = path.is_dir()
-        paths = [path] if path.exists() else [Path(p) for p in glob.glob(pattern, recursive=True)]  # noqa: PTH207  absolute patterns
-    except (OSError, ValueError) as error:  # a name too long, or with a null character
-        why = getattr(error, "strerror", None) or error  # without the name once more
-        raise InputError(f"{pattern[:80]!r} is no path: {why}") from error
-    paths = sorted(p for p in paths if not p.is_dir())
+    there = sources.paths_of(pattern)
+    folder, paths = path.is_dir(), [p for p in there if not p.is_dir()]
     for p in paths:
         if not p.is_file():
             raise InputError(f"{p} is no regular file; write what it gives into a file first")
