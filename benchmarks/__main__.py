@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import engine, estimator
-from rethink import measurements
-from rethink.data import Dataset, fashion_mnist, repository
-from rethink.files import write_text
-from rethink.manuscript import Request, pages, requests
-from rethink.records import MEASURED, Store, key
-from rethink.study import specifications
+from rethink.book.pages import Request, pages, requests
+from rethink.data import Dataset, fashion_mnist
+from rethink.paths import repository, write_text
+from rethink.runs import tasks as experiments_of
+from rethink.runs.store import MEASURED, Store, key
+from rethink.runs.study import specifications
 from rethink.trainer import MILESTONES, environment
 
 console = Console(highlight=False, width=100)
@@ -137,11 +137,11 @@ def experiments(root: Path, data: Dataset) -> list[dict[str, Any]]:
     """Add up the time that the other measurements of the book took, by experiment."""
     store, found = Store.here(MEASURED), []
     for asked in shown(root, "measure"):
-        tasks = measurements.tasks(asked.name, **asked.parameters)
-        results = [store.arrays(measurements.key(task, data.digest)) for task in tasks]
+        tasks = tasks.tasks(asked.name, **asked.parameters)
+        results = [store.arrays(tasks.key(task, data.digest)) for task in tasks]
         if any(result is None for result in results):
             raise LookupError(f"{asked.name} has tasks without a result; run `make book` first")
-        seconds = sum(measurements.seconds(result) for result in results if result is not None)
+        seconds = sum(tasks.seconds(result) for result in results if result is not None)
         found.append({"experiment": asked.name, "tasks": len(tasks), "seconds": seconds})
     return found
 

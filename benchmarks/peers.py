@@ -30,8 +30,8 @@ import numpy as np
 import polars as pl
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from rethink.data import cache_folder, fashion_mnist, repository
-from rethink.files import write_text
+from rethink.data import fashion_mnist
+from rethink.paths import cache_folder, repository, write_text
 from rethink.trainer import environment
 
 FILES = ("breast_cancer", "digits", "Fashion-MNIST")  # from small to large

@@ -22,9 +22,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.memory import peak_megabytes
-from rethink import streaming
-from rethink.data import repository
-from rethink.files import write_text
+from rethink.paths import repository, write_text
+from rethink.tables import large_tables
 
 ROWS = 200_000_000
 BOOK = ("fractions", "two columns", "integers")
@@ -108,7 +107,7 @@ def contend(contender: str, folder: str) -> dict[str, Any]:
 
 
 def _streamed(source: str) -> tuple[int, float]:
-    found = streaming.count(source)
+    found = large_tables.count(source)
     return len(found.columns), found.in_order.total
 
 

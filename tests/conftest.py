@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from rethink import build, data, manuscript
+from rethink import data
+from rethink.book import build, pages
 
 # Before any test can heal the cache: the files in it that are not what they should be.
 BROKEN = data.check_cache()
@@ -32,7 +33,7 @@ def small(fashion: data.Dataset) -> data.Dataset:
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory):
     """The committed book as an edition that was rendered in a folder of its own."""
-    here = manuscript.root()
-    edition = manuscript.Edition(here, here / "book", tmp_path_factory.mktemp("build"))
+    here = pages.root()
+    edition = pages.Edition(here, here / "book", tmp_path_factory.mktemp("build"))
     build.publish(edition)
     return edition

@@ -5,9 +5,9 @@ import tomllib
 import pytest
 import yaml
 
-from rethink import manuscript
+from rethink.book import pages
 
-ROOT = manuscript.root()
+ROOT = pages.root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 

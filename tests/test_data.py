@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rethink import data
+from rethink import data, paths
 from rethink._torchvision import import_torchvision
 from rethink.data import Collection, DataError, Dataset, Part, Source, load, split
 
@@ -85,14 +85,14 @@ def test_the_cache_is_the_variable_or_in_the_repository(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RETHINK_CACHE", str(tmp_path))
-    assert data.cache_folder() == tmp_path
+    assert paths.cache_folder() == tmp_path
     monkeypatch.delenv("RETHINK_CACHE")
-    folder = data.cache_folder()
+    folder = paths.cache_folder()
     assert folder.name == ".cache" and (folder.parent / "pyproject.toml").is_file()
     installed = tmp_path / "rethink" / "data.py"  # no repository around it
     monkeypatch.setattr(data, "__file__", str(installed))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert data.cache_folder() == tmp_path / ".cache" / "rethink"
+    assert paths.cache_folder() == tmp_path / ".cache" / "rethink"
 
 
 def test_importing_the_module_imports_no_torch() -> None:
@@ -236,7 +236,7 @@ def test_torchvision_reads_the_same(fashion):
         (True, fashion.train_images, fashion.train_labels),
         (False, fashion.test_images, fashion.test_labels),
     ):
-        theirs = datasets.FashionMNIST(data.cache_folder(), train=train)
+        theirs = datasets.FashionMNIST(paths.cache_folder(), train=train)
         assert (theirs.data.numpy().reshape(len(images), -1) == images).all()
         assert (theirs.targets.numpy() == labels).all()
         assert len(theirs.classes) == len(fashion.classes)
@@ -264,7 +264,7 @@ def test_one_altered_label_in_a_copy_is_caught(tmp_path: Path) -> None:
     raw.mkdir(parents=True)
     assert data.check_cache(tmp_path) == []
     for name in NAMES:
-        shutil.copy(raw_of(data.cache_folder()) / name, raw / name)
+        shutil.copy(raw_of(paths.cache_folder()) / name, raw / name)
     assert data.check_cache(tmp_path) == []
     flip(raw / NAMES[3], 5_000)
     (raw / f"{NAMES[1]}.gz").write_bytes(b"")

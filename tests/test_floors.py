@@ -3,9 +3,10 @@
 import ast
 import re
 
-from rethink import manuscript, syntax
+from rethink.book import pages
+from rethink.runs import fingerprints
 
-README = (manuscript.root() / "README.md").read_text(encoding="utf-8")
+README = (pages.root() / "README.md").read_text(encoding="utf-8")
 FLOORS = {
     name.strip("/"): int(floor)
     for floor, names in re.findall(r"^\| (\d+) \| (`[^|]+`) \|", README, re.MULTILINE)
@@ -29,9 +30,9 @@ def imported(path):
 
 
 def rooms():
-    files = [path for path in syntax.PACKAGE.rglob("*.py") if path.stem != "__init__"]
+    files = [path for path in fingerprints.PACKAGE.rglob("*.py") if path.stem != "__init__"]
     return {
-        path: room(".".join(path.relative_to(syntax.PACKAGE).with_suffix("").parts))
+        path: room(".".join(path.relative_to(fingerprints.PACKAGE).with_suffix("").parts))
         for path in files
     }
 

@@ -3,14 +3,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_build import CHAPTERS, edition, executed, make, never, no_data, render  # noqa: F401
-from test_manuscript import write_chapter
 from typer.testing import CliRunner
 
 from rethink import __main__ as cli
-from rethink import data, manuscript, press
-from rethink.manuscript import Edition, ParameterError, PressError
-from rethink.workers import Workers
+from rethink import data
+from rethink.book import notebooks, pages
+from rethink.book.pages import Edition, ParameterError, PressError
+from rethink.runs.workers import Workers
+from tests.book.test_build import CHAPTERS, edition, executed, make, never, no_data, render  # noqa: F401
+from tests.book.test_pages import write_chapter
 
 
 def main(monkeypatch, *arguments):
@@ -38,13 +39,13 @@ def test_one_chapter_with_other_parameters_stays_out_of_the_book(edition, execut
     text = '# One\n\n```{code-cell}\n:tags: [parameters]\n\nseeds = 5\nname = "a"\n```\n'
     write_chapter(edition.root, "01-one", text)
     given = []
-    execute = press.execute
+    execute = notebooks.execute
 
     def spy(edition, *rest):
         given.append(edition.overrides)
         execute(edition, *rest)
 
-    monkeypatch.setattr(press, "execute", spy)
+    monkeypatch.setattr(notebooks, "execute", spy)
     assert main(monkeypatch, "chapter", "01", "-p", "seeds", "2", "-p", "name", "b c") == 0
     assert given == [{"01-one": {"seeds": 2, "name": "b c"}}]
     assert not edition.book.exists()
@@ -76,7 +77,7 @@ def test_an_unknown_tracker_is_refused_before_any_work(edition, monkeypatch, cap
 )
 def test_a_wrong_name_stops_before_any_work(edition, monkeypatch, capsys, arguments, words):
     monkeypatch.setattr(cli, "train", never)
-    monkeypatch.setattr(press, "execute", never)
+    monkeypatch.setattr(notebooks, "execute", never)
     assert main(monkeypatch, "chapter", *arguments) == 2
     said = capsys.readouterr()
     assert words in said.err
@@ -132,7 +133,7 @@ def test_what_goes_wrong_is_one_message_and_an_exit_code(
 @pytest.mark.parametrize("command", ["book", "draft", "html", "serve", "clean", "test"])
 def test_outside_of_a_book_no_command_does_anything(tmp_path, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(manuscript, "repository", lambda: None)
+    monkeypatch.setattr(pages, "repository", lambda: None)
     assert main(monkeypatch, command) in (1, 2)
     assert "there is no book here" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

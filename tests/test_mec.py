@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rethink import data, mec
+from rethink import data, mec, paths
 
 quick = settings(deadline=None, max_examples=60)
 # Few distinct sums and classes, so that ties of several classes meet each other.
@@ -446,7 +446,7 @@ def test_results_print_small_tables_and_become_json():
 
 @pytest.fixture(scope="session")
 def fashion():
-    raw = data.cache_folder() / "FashionMNIST" / "raw"
+    raw = paths.cache_folder() / "FashionMNIST" / "raw"
     if not any(raw.glob("train-images*")) and not data.SYSTEM_COPY.exists():
         pytest.skip("Fashion-MNIST is not on this machine, and this test fetches nothing")
     return data.fashion_mnist()

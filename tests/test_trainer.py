@@ -7,7 +7,8 @@ import torch
 from rethink import trainer
 from rethink.data import split
 from rethink.mlp import StackedMLP
-from rethink.records import Spec, result_digest
+from rethink.protocol import Spec
+from rethink.runs.store import result_digest
 from rethink.trainer import train
 
 SHAPES = [(32, 16, 16), (8, 4, 4), (5, 3), (7,)]

@@ -5,9 +5,9 @@ import re
 import pytest
 import yaml
 
-from rethink import manuscript
+from rethink.book import pages
 
-ROOT = manuscript.root()
+ROOT = pages.root()
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = re.search(r"^\.PHONY:(.*)$", MAKEFILE, re.MULTILINE)[1].split()
@@ -84,7 +84,7 @@ def test_only_the_deployment_may_write(workflow):
 def test_what_is_deployed_is_what_make_book_makes():
     workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text(encoding="utf-8"))
     (upload,) = (s for s in steps(workflow) if "upload-pages" in s.get("uses", ""))
-    assert ROOT / upload["with"]["path"] == manuscript.Edition.full(ROOT).html
+    assert ROOT / upload["with"]["path"] == pages.Edition.full(ROOT).html
     assert upload["if"] == workflow["jobs"]["deploy"]["if"]
     assert workflow["jobs"]["deploy"]["needs"] == "build"
 

@@ -18,9 +18,10 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from rethink.browser import BrowserError, find
-from rethink.build import execute, make, publish
-from rethink.manuscript import (
+from rethink.book.browser import BrowserError, find
+from rethink.book.build import execute, make, publish
+from rethink.book.inputs import track, train
+from rethink.book.pages import (
     Edition,
     ParameterError,
     PressError,
@@ -30,9 +31,9 @@ from rethink.manuscript import (
     settings,
     stamp,
 )
-from rethink.supply import console, track, train
-from rethink.tracking import TrackingError, check
-from rethink.workers import LostWorkersError, Workers, WorkersError
+from rethink.progress import console
+from rethink.runs.tracking import TrackingError, check
+from rethink.runs.workers import LostWorkersError, Workers, WorkersError
 
 app = typer.Typer(
     help="Make the book that measures generalization, or measure data of your own.",
@@ -155,7 +156,7 @@ def html() -> None:
 @app.command()
 def pdf(workers: Processes = None, device: Device = "cpu", dask: Dask = None) -> None:
     """Make the book and print it to _build/book.pdf, through Chromium or Chrome."""
-    from rethink.binding import print_book
+    from rethink.book.pdf import print_book
 
     find()
     make(Edition.full(root()), False, Workers(workers, device, dask))
@@ -167,7 +168,8 @@ def pdf(workers: Processes = None, device: Device = "cpu", dask: Dask = None) ->
 @app.command()
 def data() -> None:
     """Fetch and verify the data set."""
-    from rethink.data import cache_folder, fashion_mnist
+    from rethink.data import fashion_mnist
+    from rethink.paths import cache_folder
 
     found = fashion_mnist()
     print(f"{found.name}: {len(found.train_images):,} + {len(found.test_images):,} images")
@@ -233,15 +235,15 @@ def measure(
     encoding: Encoding = None,
 ) -> None:
     """Measure labelled data before anything is trained: capacity, nulls, whether it is enough."""
-    from rethink import instrument
+    from rethink.instrument import command
 
-    least = instrument.limits(fail_under or [])
-    most = instrument.limits(fail_over or [], "--fail-over")
+    least = command.limits(fail_under or [])
+    most = command.limits(fail_over or [], "--fail-over")
     chosen = (missing, missing_value, kind, order, constant, fractions)
-    options = instrument.options(header, *chosen, decimal, delimiter, encoding)
-    found = instrument.measure(source, target, options, digits, seed)
+    options = command.options(header, *chosen, decimal, delimiter, encoding)
+    found = command.measure(source, target, options, digits, seed)
     measured = found.to_dict()
-    missed = instrument.missed(measured, least) + instrument.missed(measured, most, over=True)
+    missed = command.missed(measured, least) + command.missed(measured, most, over=True)
     if as_json:
         _say(json.dumps(measured, indent=1, allow_nan=False))
     else:
@@ -273,12 +275,13 @@ def card(
     encoding: Encoding = None,
 ) -> None:
     """Ask the nine questions of labelled data, with training: one notebook and one page."""
-    from rethink import instrument
-    from rethink.data import repository
+    from rethink.book import card_page
+    from rethink.instrument import command
+    from rethink.paths import repository
 
     chosen = (missing, missing_value, kind, order, constant, fractions)
-    options = instrument.options(header, *chosen, decimal, delimiter, encoding)
-    for file in instrument.card(
+    options = command.options(header, *chosen, decimal, delimiter, encoding)
+    for file in card_page.card(
         repository() or root(), source, target, options, output, minutes, seeds
     ):
         print(file)
@@ -329,8 +332,8 @@ def _join_parameters(arguments: list[str]) -> list[str]:
 
 def _bad_input() -> tuple[type[Exception], ...]:
     """What reading data raises; imported only where something was raised."""
-    from rethink.columns import InputError
     from rethink.data import DataError
+    from rethink.errors import InputError
 
     return InputError, DataError
 

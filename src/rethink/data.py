@@ -10,7 +10,6 @@ import contextlib
 import gzip
 import hashlib
 import logging
-import os
 import subprocess
 import tempfile
 import zlib
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethink._torchvision import download_fashion_mnist
+from rethink.paths import cache_folder, write_bytes
 
 SYSTEM_COPY = Path("/usr/share/datasets/fashion-mnist")
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
@@ -106,27 +106,6 @@ FASHION_MNIST = Collection(
 )
 
 
-def repository() -> Path | None:
-    """Return the folder of the repository that holds this package, None where it is installed."""
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "pyproject.toml").is_file():
-            return folder
-    return None
-
-
-def cache_folder() -> Path:
-    """Return the folder for data and run records of this machine, which need not exist.
-
-    It is the environment variable RETHINK_CACHE where that is set, else `.cache` in the repository
-    that holds this package, else `~/.cache/rethink`.
-    """
-    named = os.environ.get("RETHINK_CACHE")
-    if named:
-        return Path(named).expanduser().absolute()
-    folder = repository()
-    return folder / ".cache" if folder else Path.home() / ".cache" / "rethink"
-
-
 def fashion_mnist(cache: Path | None = None) -> Dataset:
     """Return Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): 60,000 training and 10,000 test images.
 
@@ -173,6 +152,38 @@ def split(rows: int, seed: int, share: float = 1.0, validation: float = 0.2) -> 
     rng = np.random.default_rng([seed, 1])
     order = rng.permutation(rows)
     return Split(order[held : held + kept], order[:held], rng.permutation(rows)[:held])
+
+
+def randomize_labels(
+    labels: NDArray[np.integer], share: float, classes: int, seed: int
+) -> NDArray[np.int64]:
+    """Replace the labels of a share of the rows by labels drawn uniformly from all classes.
+
+    For one seed the rows nest: those replaced at a smaller share are replaced by the same labels
+    at a larger one. A drawn label may equal the true one (one time in ``classes``), as in
+    Zhang et al. 2017 (arXiv 1611.03530).
+
+    Args:
+        labels: shape (n,), integers from 0 to ``classes - 1``.
+        share: between 0 and 1; round(share * n) rows are replaced.
+        classes: number of classes to draw from.
+        seed: decides which rows, and by what.
+
+    Returns:
+        A new array of shape (n,).
+
+    Raises:
+        ValueError: if ``share`` lies outside 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must lie between 0 and 1, but {share} was passed")
+    generator = np.random.default_rng([seed, 3])
+    rows = generator.permutation(len(labels))
+    drawn = generator.integers(classes, size=len(labels))
+    replaced = rows[: round(share * len(labels))]
+    changed = np.asarray(labels, dtype=np.int64).copy()
+    changed[replaced] = drawn[replaced]
+    return changed
 
 
 def load(collection: Collection, cache: Path, sources: Sequence[Source] = ()) -> Dataset:
@@ -294,23 +305,13 @@ def _copy(part: Part, folder: Path, raw: Path) -> str:
         data, fault = _read(path, part)
         if not fault:
             if path != raw / part.name:
-                _write(raw / part.name, data)
+                write_bytes(raw / part.name, data)
             break
         _log.warning("%s %s: %s", path, fault, "set aside" if folder == raw else "passed over")
         fault = f"{path.name} {fault}"
         if folder == raw:
             path.replace(path.with_name(f"{path.name}.broken"))
     return fault
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; raises OSError."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _brief(error: Exception) -> str:

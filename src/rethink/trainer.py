@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from rethink.data import Dataset, split
+from rethink.data import Dataset, randomize_labels, split
 from rethink.mlp import StackedMLP
-from rethink.perturb import randomize_labels
-from rethink.records import Record, Spec
+from rethink.protocol import Record, Spec
 
 # The epochs that the report shows. The whole training part is evaluated only after these and the
 # last, since that costs a large network a third of an epoch.

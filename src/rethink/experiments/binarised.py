@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from rethink.data import Dataset, split
-from rethink.fit import Recipe, fit
 from rethink.information import confusion, entropy_bits, mutual_information_bits
-from rethink.records import Spec
+from rethink.protocol import Spec
+from rethink.questions.networks import Recipe, fit
 from rethink.trainer import Stack, one_thread
 
 NETWORKS = ((256, 128, 128), (32, 16, 16), (16, 8, 8), (8, 4, 4), (4, 4, 2))

@@ -33,9 +33,9 @@ from numpy.typing import NDArray
 from rethink import mec
 from rethink.data import Dataset
 from rethink.information import confusion, mutual_information_bits
-from rethink.perturb import quantize
-from rethink.records import Spec
-from rethink.synthetic import noise, one_permutation, permuted_pixels, teacher
+from rethink.protocol import Spec
+from rethink.questions.damage import quantize
+from rethink.questions.known_truth import noise, one_permutation, permuted_pixels, teacher
 from rethink.trainer import train
 
 HIDDEN = (64, 32, 32)

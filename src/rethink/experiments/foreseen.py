@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rethink import card, tables, trials
 from rethink.data import Dataset
-from rethink.plan import plan as plan_for
-from rethink.splits import split
+from rethink.instrument import measurement, training
+from rethink.instrument.budget import plan as plan_for
+from rethink.instrument.splits import split
+from rethink.tables import read
 
 BUNDLED = ("iris", "wine", "breast-cancer", "digits")
 ROWS, COLUMNS = 1_000, 10  # of the tables made here
@@ -60,9 +61,9 @@ def run(data: Dataset, name: str, seeds: int) -> dict[str, NDArray[Any]]:
     plan = plan_for(n, d, len(table.classes), MINUTES, seeds, table.shape)
     # As many rows as the learners have.
     rows = np.sort(split(table.labels, plan).train[0])
-    measured = card.measure(replace(table, features=pair[0][rows], labels=pair[1][rows]))
+    measured = measurement.measure(replace(table, features=pair[0][rows], labels=pair[1][rows]))
     foreseen = [need.to_dict() for need in measured.needs]
-    sweep, others = trials.sweep(*pair, plan), trials.learners(*pair, plan)
+    sweep, others = training.sweep(*pair, plan), training.learners(*pair, plan)
     assert sweep is not None and others is not None  # no deadline is given
     tests = dict(zip(others.names, others.test, strict=True)) | {"network": sweep.test[-1]}
     return {
@@ -77,12 +78,12 @@ def run(data: Dataset, name: str, seeds: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def _table(data: Dataset, name: str) -> tables.Table:
+def _table(data: Dataset, name: str) -> read.Table:
     """Return a table by its name."""
     if name in BUNDLED:
-        return tables.read(name)
+        return read.read(name)
     if name == "fashion":
-        return tables.from_arrays(data.train_images[:PICTURES], data.train_labels[:PICTURES])
+        return read.from_arrays(data.train_images[:PICTURES], data.train_labels[:PICTURES])
     if name not in MADE:
         raise ValueError(f"name must be one of {(*BUNDLED, 'fashion', *MADE)}, but was {name!r}")
     rng = np.random.default_rng([MADE.index(name), 90])
@@ -95,4 +96,4 @@ def _table(data: Dataset, name: str) -> tables.Table:
         labels = ((x[:, 0] > 0) ^ (x[:, 1] > 0)).astype(np.int64)
     if name == "rare":
         labels = ((x[:, 0] > 1.2816) & (rng.random(ROWS) < 0.4)).astype(np.int64)
-    return tables.from_arrays(x, anew if name == "noise" else labels)
+    return read.from_arrays(x, anew if name == "noise" else labels)

@@ -28,13 +28,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rethink import duplicates
 from rethink.data import Dataset
-from rethink.fit import Recipe, fit
+from rethink.questions import near_duplicates
+from rethink.questions.label_issues import ALTERED, find_issues
+from rethink.questions.networks import Recipe, fit
 
 RECIPE = Recipe((128, 64, 64), epochs=6)
 FOLDS = 5
-ALTERED = 0.02  # share of the labels that a control alters
 SHOWN = 0.05  # share of the labels that are listed as most doubtful
 CONTROLS = ("uniform", "alike", "own")
 PAIRS = ("test", "mirrored", "train")
@@ -121,7 +121,7 @@ def run(data: Dataset, kind: str, seed: int = 0) -> dict[str, NDArray[Any]]:
     best = held.argmax(axis=1)
     accuracy = float((best == labels).mean())
     result: dict[str, NDArray[Any]] = {
-        **_issues(labels, held, classes),
+        **find_issues(labels, held, classes),
         "doubtful": doubtful.astype(np.int32),
         "suggested": best[doubtful].astype(np.uint8),
         "accuracy": np.array(accuracy),
@@ -131,7 +131,7 @@ def run(data: Dataset, kind: str, seed: int = 0) -> dict[str, NDArray[Any]]:
         altered = np.flatnonzero(labels != data.train_labels).astype(np.int32)
         return result | {"altered": altered, "labels": labels[altered].astype(np.uint8)}
     wanted = data.test_labels.astype(np.int64)
-    on_test = _issues(wanted, test, classes)
+    on_test = find_issues(wanted, test, classes)
     return result | {
         "quality": quality.astype(np.float16),
         "test_predicted": test.argmax(axis=1).astype(np.uint8),
@@ -203,40 +203,17 @@ def _held_out(
     return held, networks.probabilities(data.test_images).mean(axis=0)
 
 
-def _issues(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float64], classes: int
-) -> dict[str, NDArray[Any]]:
-    """Return cleanlab's estimates: issues, confident, joint and flagged."""
-    from cleanlab.count import estimate_joint, num_label_issues
-    from cleanlab.filter import find_label_issues
-
-    # A class that no label names has no row to estimate; its probability goes to the others.
-    named = np.unique(labels)
-    codes = np.searchsorted(named, labels)
-    shares = probabilities[:, named]
-    shares = shares / shares.sum(axis=1, keepdims=True)
-    joint = np.zeros((classes, classes))
-    joint[np.ix_(named, named)] = estimate_joint(codes, shares)
-    flagged = find_label_issues(codes, shares, n_jobs=1, filter_by="prune_by_noise_rate")
-    return {
-        "issues": np.array(len(labels) * (1 - joint.trace())),
-        "confident": np.array(int(num_label_issues(codes, shares))),
-        "joint": joint,
-        "flagged": np.flatnonzero(flagged).astype(np.int32),
-    }
-
-
 def _pairs(data: Dataset, kind: str, seed: int) -> dict[str, NDArray[Any]]:
     """Find the nearest training image of test images, mirrored or not, or of training images."""
     count, own = len(data.test_images), None
     rows, queries = np.arange(count), data.test_images
     if kind == "mirrored":
-        queries = duplicates.mirrored(queries)
+        queries = near_duplicates.mirrored(queries)
     elif kind == "train":
         n = len(data.train_images)
         rows = own = np.random.default_rng([seed, 43]).choice(n, min(count, n), replace=False)
         queries = data.train_images[rows]
-    distances, neighbours = duplicates.nearest(queries, data.train_images, own)
+    distances, neighbours = near_duplicates.nearest(queries, data.train_images, own)
     return {
         "rows": rows.astype(np.int32),
         "distances": distances,

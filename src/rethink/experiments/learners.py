@@ -13,127 +13,28 @@ What it can store is counted by `rethink.storage_rules`.
 
 import warnings
 from collections.abc import Callable
-from math import isqrt, nan
-from typing import Any, Protocol
+from math import nan
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
-from torch import Tensor, nn
-from torch.nn import functional
 
-from rethink import storage_rules
 from rethink.data import Dataset, split
 from rethink.information import confusion
-from rethink.trainer import one_thread
+from rethink.questions.learners import (
+    NEIGHBOURS_JUDGED,
+    Convolution,
+    Learner,
+    Neighbours,
+    stored_bits,
+)
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
-# Training rows on which nearest neighbours are judged: all would take a minute.
-NEIGHBOURS_JUDGED = 2_000
-
-
-class Learner(Protocol):
-    """What learns from inputs of shape (n, features), from 0 to 1, and labels of shape (n,)."""
-
-    def fit(self, inputs: Floats, labels: Labels, /) -> Any:
-        """Learn."""
-
-    def predict(self, inputs: Floats, /) -> Labels:
-        """Return labels, shape (n,)."""
-
-
-class Neighbours:
-    """The `k` nearest rows by Euclidean distance vote; the lowest class wins a draw.
-
-    In blocks of rows, by one matrix product each.
-    """
-
-    def __init__(self, k: int = 5) -> None:
-        """Keep the number of voters."""
-        self.k = k
-
-    def fit(self, inputs: Floats, labels: Labels) -> None:
-        """Keep the rows."""
-        self.inputs, self.labels = torch.tensor(inputs), labels
-
-    def predict(self, inputs: Floats) -> Labels:
-        """Return labels, shape (n,)."""
-        # The squared length of the row asked for is the same for all its neighbours: left out.
-        lengths, found = self.inputs.square().sum(dim=1), []
-        with one_thread():
-            for block in torch.split(torch.tensor(inputs), 250):
-                distances = torch.addmm(lengths, block, self.inputs.T, alpha=-2)
-                near = distances.topk(self.k, largest=False).indices.numpy()
-                votes = functional.one_hot(torch.from_numpy(self.labels[near])).sum(dim=1)
-                found.append(votes.numpy().argmax(axis=1))
-        return np.concatenate(found)
-
-
-class Convolution:
-    """Two 3x3 convolutions, each with pooling and ReLU, then a linear layer; square images.
-
-    Trained on cross entropy by Adam, at a rate that falls to zero in a straight line.
-    """
-
-    def __init__(
-        self, seed: int, epochs: int = 4, batch: int = 128, learning_rate: float = 3e-3
-    ) -> None:
-        """Keep the settings."""
-        self.seed, self.epochs, self.batch, self.learning_rate = seed, epochs, batch, learning_rate
-
-    def fit(self, inputs: Floats, labels: Labels) -> None:
-        """Train; raises ValueError where images are not square, or too small."""
-        images, answers = _square(inputs), torch.from_numpy(labels)
-        shuffle = torch.Generator().manual_seed(self.seed + 2**32)
-        side = ((images.shape[-1] - 2) // 2 - 2) // 2
-        # Layers draw from the one generator there is, which is put back.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self.layers = nn.Sequential(
-                nn.Conv2d(1, 16, 3), nn.MaxPool2d(2), nn.ReLU(),
-                nn.Conv2d(16, 32, 3), nn.MaxPool2d(2), nn.ReLU(),
-                nn.Flatten(), nn.Linear(32 * side * side, int(labels.max()) + 1),
-            )  # fmt: skip
-        # Channels innermost takes three fifths of the time on a processor.
-        self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.Adam(self.layers.parameters(), lr=self.learning_rate, fused=True)
-        steps = self.epochs * -(-len(images) // self.batch)
-        falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
-        with one_thread():
-            for _ in range(self.epochs):
-                order = torch.randperm(len(images), generator=shuffle)
-                for rows in torch.split(order, self.batch):
-                    loss = functional.cross_entropy(self.layers(images[rows]), answers[rows])
-                    optimizer.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
-                    falling.step()
-
-    def predict(self, inputs: Floats) -> Labels:
-        """Return labels, shape (n,)."""
-        with one_thread(), torch.no_grad():
-            parts = [
-                self.layers(part).argmax(dim=1) for part in torch.split(_square(inputs), 1_000)
-            ]
-            return torch.cat(parts).numpy()
-
-    def counts(self, features: int) -> tuple[list[int], list[int]]:
-        """Return parameters of each layer, and numbers that enter it, for `layered_bits`."""
-        units, parameters, reaching = _square(np.zeros((1, features), np.float32)), [], []
-        for layer in self.layers:
-            own = sum(each.numel() for each in layer.parameters())
-            if own:
-                parameters.append(own)
-                reaching.append(units.numel())
-            units = layer(units)
-        return parameters, reaching
-
-
 # How each is made from a seed; all settings stand here.
 LEARNERS: dict[str, Callable[[int], Learner]] = {
     # With scikit-learn's default penalty. `converged` says whether these steps were enough.
@@ -204,7 +105,7 @@ def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
         "train_accuracy": np.array(right.mean()),
         "train_rows": np.array(len(right)),
         "confusion": table,
-        "bits": np.array(float(_bits(model, inputs.shape[1], classes, len(rows)))),
+        "bits": np.array(float(stored_bits(model, inputs.shape[1], classes, len(rows)))),
         "converged": np.array(_converged(model)),
     }
 
@@ -213,36 +114,7 @@ def _inputs(images: NDArray[np.uint8]) -> Floats:
     return np.divide(images, 255, dtype=np.float32)
 
 
-def _bits(model: Any, features: int, classes: int, rows: int) -> float:
-    """Apply the rule of a model that has learned."""
-    if isinstance(model, DecisionTreeClassifier):
-        return storage_rules.tree_bits(model.get_n_leaves(), classes)
-    if isinstance(model, RandomForestClassifier):
-        leaves = [tree.get_n_leaves() for tree in model.estimators_]
-        return storage_rules.forest_bits(leaves, classes)
-    if isinstance(model, HistGradientBoostingClassifier):
-        # How many leaves a tree has is not public, how many it may have is.
-        trees = model.n_iter_ * model.n_trees_per_iteration_
-        return storage_rules.boosting_bits([model.max_leaf_nodes] * trees)
-    if isinstance(model, Convolution):
-        return storage_rules.layered_bits(*model.counts(features))
-    if isinstance(model, Neighbours):
-        return storage_rules.neighbours_bits(rows, classes)
-    return storage_rules.linear_bits(features, classes)
-
-
 def _converged(model: Any) -> float:
     if isinstance(model, LogisticRegression):
         return float(model.n_iter_.max() < model.max_iter)
     return nan
-
-
-def _square(inputs: Floats) -> Tensor:
-    """Turn rows into images, shape (n, 1, side, side); raises ValueError where they are none."""
-    side = isqrt(inputs.shape[1])
-    if side**2 != inputs.shape[1] or side < 10:
-        raise ValueError(
-            "inputs must have as many features as a square of side 10 or more has pixels, "
-            f"but {inputs.shape[1]} were passed"
-        )
-    return torch.tensor(inputs).view(-1, 1, side, side)

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from rethink import information, mec
 from rethink.data import Dataset, split
-from rethink.fit import Networks, Recipe, as_inputs, fit
+from rethink.questions.networks import Networks, Recipe, as_inputs, fit
 from rethink.trainer import one_thread
 
 LARGEST, SMALL = (256, 128, 128), (64, 32, 32)

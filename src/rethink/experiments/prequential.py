@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rethink.codelength import doubling, label_bits, prequential_bits
 from rethink.data import Dataset, split
-from rethink.records import Spec
+from rethink.protocol import Spec
+from rethink.questions.code_length import doubling, label_bits, prequential_bits
 from rethink.trainer import Stack, one_thread
 
 NETWORKS = (

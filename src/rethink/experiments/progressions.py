@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rethink import mec
-from rethink import separation as sep
 from rethink.data import Dataset
-from rethink.synthetic import noise, permuted_pixels, teacher
+from rethink.questions import class_separation as sep
+from rethink.questions.known_truth import noise, permuted_pixels, teacher
 
 Ints = npt.NDArray[np.intp]
 Images = npt.NDArray[np.uint8]

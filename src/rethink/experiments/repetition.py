@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rethink import fit, trainer
+from rethink import trainer
 from rethink.data import Dataset, split
-from rethink.records import Record, Spec
+from rethink.protocol import Record, Spec
+from rethink.questions.networks import Networks, Recipe, fit
 
 SPEC = Spec((64, 32, 32), seed=0, epochs=2)
 CHILD = """
@@ -111,11 +112,11 @@ def _differentiated(data: Dataset) -> tuple[NDArray[Any], NDArray[np.float64]]:
     seeds, curve = (0, 1), []
     rows = np.stack([split(len(data.train_images), seed).train for seed in seeds])
 
-    def look(networks: fit.Networks, epoch: int, right: NDArray[np.float64]) -> None:
+    def look(networks: Networks, epoch: int, right: NDArray[np.float64]) -> None:
         curve.append((networks.predict(data.test_images)[0] == data.test_labels).mean())
 
-    recipe = fit.Recipe(SPEC.hidden, SPEC.epochs)
-    networks = fit.fit(
+    recipe = Recipe(SPEC.hidden, SPEC.epochs)
+    networks = fit(
         recipe,
         data.train_images,
         data.train_labels,

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rethink import attacks, perturb
 from rethink.data import Dataset, split
-from rethink.fit import Networks, Recipe, fit
+from rethink.questions import attacks, damage
+from rethink.questions.networks import Networks, Recipe, fit
 
 HIDDEN = ((256, 128, 128), (32, 16, 16), (8, 4, 4))
 DB = (40, 30, 25, 20, 15, 10, 5, 0, -5, -10)
@@ -83,11 +83,11 @@ def run(data: Dataset, *, hidden: tuple[int, ...], seeds: int, epochs: int) -> A
     clean = accuracy(images)
     chance = 1 / len(data.classes)
     found: Arrays = {"clean": clean}
-    noisy = [perturb.add_noise(images, db, NOISE_SEED, clip=False).images for db in DB]
+    noisy = [damage.add_noise(images, db, NOISE_SEED, clip=False).images for db in DB]
     found["noise_db"] = np.array(DB, dtype=np.float64)
     found["noise"] = _columns(map(accuracy, noisy))
     clipped = [each.clip(0, 1) for each in noisy]
-    found["clipped_db"] = np.array([perturb.snr_db(images, each) for each in clipped])
+    found["clipped_db"] = np.array([damage.snr_db(images, each) for each in clipped])
     found["clipped"] = _columns(map(accuracy, clipped))
     del noisy, clipped
     for prefix, levels, curves in (
@@ -97,16 +97,16 @@ def run(data: Dataset, *, hidden: tuple[int, ...], seeds: int, epochs: int) -> A
         falls = _falls(levels, curves, clean, chance)
         found[f"{prefix}half_db"], found[f"{prefix}point_db"] = falls
 
-    jpegs = [perturb.jpeg(images, quality) for quality in QUALITIES]
+    jpegs = [damage.jpeg(images, quality) for quality in QUALITIES]
     found["jpeg_quality"] = np.array(QUALITIES)
     found["jpeg_file_bytes"] = np.array([each.file_bytes for each in jpegs])
     found["jpeg_scan_bytes"] = np.array([each.scan_bytes for each in jpegs])
-    found["jpeg_db"] = np.array([perturb.snr_db(images, each.images) for each in jpegs])
+    found["jpeg_db"] = np.array([damage.snr_db(images, each.images) for each in jpegs])
     found["jpeg"] = _columns(accuracy(each.images) for each in jpegs)
 
-    coarse = [perturb.quantize(images, levels) for levels in LEVELS]
+    coarse = [damage.quantize(images, levels) for levels in LEVELS]
     found["grey_levels"] = np.array(LEVELS)
-    found["grey_db"] = np.array([perturb.snr_db(images, each) for each in coarse])
+    found["grey_db"] = np.array([damage.snr_db(images, each) for each in coarse])
     found["grey"] = _columns(map(accuracy, coarse))
     return found | _drift(images, accuracy) | _attacks(networks, images, truth, chance)
 
@@ -138,22 +138,22 @@ def _falls(
     """Return each member's half fall and point fall, shape (S,) both."""
     pairs = list(zip(curves, clean, strict=True))
     return (
-        np.array([perturb.half_fall(levels, curve, best, chance) for curve, best in pairs]),
-        np.array([perturb.point_fall(levels, curve, best) for curve, best in pairs]),
+        np.array([damage.half_fall(levels, curve, best, chance) for curve, best in pairs]),
+        np.array([damage.point_fall(levels, curve, best) for curve, best in pairs]),
     )
 
 
 def _drift(
     images: NDArray[np.uint8], accuracy: Callable[[NDArray[Any]], NDArray[np.float64]]
 ) -> Arrays:
-    kinds, found, db = list(perturb.DRIFTS), [], []
+    kinds, found, db = list(damage.DRIFTS), [], []
     for kind in kinds:
         for severity in range(6):
-            moved = perturb.drift(images, kind, severity)
+            moved = damage.drift(images, kind, severity)
             found.append(accuracy(moved))
-            db.append(perturb.snr_db(images, moved))
+            db.append(damage.snr_db(images, moved))
     # Only contrast is a factor: it is 1 where nothing is altered.
-    amounts = [[float(kind == "contrast"), *perturb.DRIFTS[kind]] for kind in kinds]
+    amounts = [[float(kind == "contrast"), *damage.DRIFTS[kind]] for kind in kinds]
     return {
         "drift_kinds": np.array(kinds),
         "drift_amounts": np.array(amounts),
@@ -180,7 +180,7 @@ def _attacks(
         for each in epsilon:
             altered = attack(networks, images, truth, each, **options)
             accuracies.append(_accuracy(networks, altered, truth))
-            db.append(np.array([perturb.snr_db(images, member) for member in altered]))
+            db.append(np.array([damage.snr_db(images, member) for member in altered]))
         found[name], found[f"{name}_db"] = _columns(accuracies), _columns(db)
     curves = found["pgd"]
     found["pgd_half"], found["pgd_point"] = _falls(epsilon, curves, curves[:, 0], chance)

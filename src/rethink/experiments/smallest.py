@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rethink import fit
 from rethink.data import Dataset, split
 from rethink.information import confusion, mutual_information_bits
 from rethink.mec import network_mec
+from rethink.questions.networks import Recipe, fit
 
 
 def tasks(seeds: int) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def run(data: Dataset, units: int, seeds: int) -> dict[str, NDArray[Any]]:
     every, classes = range(seeds), len(data.classes)
     rows = np.stack([split(len(data.train_images), seed).train for seed in every])
     images, labels = data.train_images, data.train_labels
-    networks = fit.fit(fit.Recipe((units,)), images, labels, rows, every, classes)
+    networks = fit(Recipe((units,)), images, labels, rows, every, classes)
     answers, trained = networks.predict(data.test_images), networks.predict(images)
     tables = [confusion(data.test_labels, given, classes) for given in answers]
     return {

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rethink import memorization
 from rethink.data import Dataset
+from rethink.questions import memorization
 from rethink.trainer import one_thread
 
 INPUTS = 16

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rethink import perturb
 from rethink.data import Dataset
-from rethink.fit import Recipe, fit
+from rethink.questions import damage
+from rethink.questions.networks import Recipe, fit
 
 HIDDEN = (64,)
 EPOCHS = 10
@@ -64,7 +64,7 @@ def run(data: Dataset, *, kind: str, severity: int, seeds: int) -> dict[str, NDA
     if kind == "train":
         second, names = train, [data.train_labels, data.train_labels]
     elif kind != "test":
-        second = perturb.drift(second, kind, severity)
+        second = damage.drift(second, kind, severity)
     # Two disjoint samples must fit into the training set for the null control.
     size = min(SAMPLE, len(data.test_images), len(train) // 2) // 2 * 2
     if kind == "train":

@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 
 from rethink import mec
 from rethink.data import Dataset, split
-from rethink.fit import Networks, Recipe, fit
+from rethink.questions.networks import Networks, Recipe, fit
 
 HIDDEN = (64, 32, 32)
 BASELINE = "baseline"

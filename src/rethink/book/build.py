@@ -1,0 +1,202 @@
+"""How a book is made: see to its runs, execute what is stale, render; and say so meanwhile.
+
+What takes seconds to import is imported where it is needed, so that a call with nothing to do is
+over at once.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rethink.paths import write_bytes, write_text
+from rethink.book.pages import Edition, PressError, inputs_digest, pages, read, settings, stamp, summarises
+from rethink.book.page_note import Shown, commit, note
+from rethink.book.inputs import load, look, runs, train
+from rethink.progress import console, in_words
+from rethink.runs.workers import Workers
+
+SECONDS_PER_PAGE = 7.0  # before this machine has executed a page, whose time is then kept
+
+
+def make(edition: Edition, fresh: bool, workers: Workers) -> None:
+    """Train what is missing, execute what is stale and render, saying what is done.
+
+    Raises:
+        PressError: if something cannot be made; or, if all was made from nothing, if a result lies
+            further from what it was than its page allows. Then the new book is there all the same.
+    """
+    with _alone(edition):
+        _make(edition, fresh, workers)
+
+
+def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
+    start = time.perf_counter()
+    complete, index = edition.build / "complete", edition.html / "index.html"
+    before = complete.read_text(encoding="utf-8") if complete.exists() else ""
+    if not fresh and index.exists() and before == _whole_state(edition):
+        print(f"Nothing to do, the book is up to date: {index}")
+        return
+    from rethink.book import claims, notebooks
+
+    order = pages(edition.root)
+    for page in order:
+        settings(edition.root, page, edition.overrides.get(page, {}))
+    shown = train(edition, order, fresh, workers)
+    trained = time.perf_counter()
+    state, results = load(edition), _results(edition) if fresh else {}
+    order.sort(key=lambda page: summarises(read(edition.root, page)))
+    left = [page for page in order if _stale(edition, page, shown[page].digest, state)]
+    expected = {page: state.get(page, {}).get("seconds", SECONDS_PER_PAGE) for page in order}
+    if left:
+        console.print(
+            f"Executing {len(left)} of {len(order)} pages: about "
+            f"{in_words(sum(expected[page] for page in left))}."
+        )
+    count = 0
+    for page in order:
+        # A page that summarises the others is judged only now that they are done.
+        if not _stale(edition, page, shown[page].digest, state):
+            continue
+        count += 1
+        rest = sum(expected[p] for p in left[count - 1 :])
+        mark = stamp(edition, page, shown[page].digest)
+        with console.status(f"{page} ({count} of {max(count, len(left))}), {in_words(rest)} left"):
+            seconds = execute(edition, page, mark)
+        console.print(f"  {page}  {seconds:.1f} s")
+        state[page] = {"stamp": mark, "seconds": round(seconds, 1)}
+        write_text(edition.build / "executed.json", json.dumps(state, indent=1))
+    write_text(edition.book / "ledger.csv", claims.whole_ledger(edition.book))
+    # What the README shows.
+    if cover := notebooks.picture(edition.book / f"{pages(edition.root)[0]}.ipynb"):
+        write_bytes(edition.book / "cover.png", cover)
+    executed = time.perf_counter()
+    # What is edited while pages are executed or rendered is not in the book.
+    whole = _whole_state(edition)
+    late = [page for page in order if _stale(edition, page, shown[page].digest, state)]
+    render_book(edition, shown)
+    if late:
+        console.print(f"Edited meanwhile: {', '.join(late)}; call `make book` again.")
+    else:
+        write_text(complete, whole)
+    spent = {
+        "data and runs": trained - start,
+        "execution": executed - trained,
+        "rendering": time.perf_counter() - executed,
+    }
+    console.print("Took " + ", ".join(f"{name} {in_words(s)}" for name, s in spent.items()) + ".")
+    print(index)
+    now = _results(edition)
+    moved = [f"{p}: {each}" for p in results for each in claims.differences(results[p], now[p])]
+    if moved:
+        raise PressError(
+            "made from nothing, some results lie further from what they were than their pages "
+            "allow:\n" + "\n".join(f"    {line}" for line in moved)
+        )
+
+
+def publish(edition: Edition) -> None:
+    """Render what is executed already.
+
+    Raises:
+        PressError: if a page was executed in another state than that of today: which.
+    """
+    with _alone(edition):
+        _publish(edition)
+
+
+def _publish(edition: Edition) -> None:
+    order = pages(edition.root)
+    missing = [page for page in order if not (edition.book / f"{page}.ipynb").exists()]
+    if missing:
+        raise PressError(f"not executed yet: {', '.join(missing)}; run `make book` first")
+    shown = look(edition, order)
+    marks = {page: stamp(edition, page, shown[page].digest) for page in order}
+    stale = [page for page in order if _executed_mark(edition, page) != marks[page]]
+    if stale:
+        raise PressError(
+            f"stale, since something that they depend on has changed: {', '.join(stale)}; run "
+            "`make book`, which executes them again"
+        )
+    render_book(edition, shown)
+    print(edition.html / "index.html")
+
+
+@contextmanager
+def _alone(edition: Edition) -> Iterator[None]:
+    """Hold a book's folder, so that no second process works in it meanwhile."""
+    from filelock import FileLock, Timeout
+
+    edition.build.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(edition.build / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise PressError(f"another process is making the book in {edition.build}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _results(edition: Edition) -> dict[str, Any]:
+    """Return what executed pages found, by page."""
+    files = sorted((edition.book / "results").glob("*.json"))
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+def _stale(edition: Edition, page: str, digest: str, state: dict[str, Any]) -> bool:
+    """Tell whether a page must be executed: something changed, or it never was on this machine."""
+    mark = stamp(edition, page, digest)
+    known = state.get(page, {}).get("stamp")
+    return bool(known != mark or _executed_mark(edition, page) != mark)
+
+
+def _whole_state(edition: Edition) -> str:
+    """Return what decides every byte of the rendered book: its pages name the commit, too."""
+    return f"{inputs_digest(edition)} {commit(edition.root)}"
+
+
+def _executed_mark(edition: Edition, page: str) -> Any:
+    """Return the stamp that a page was executed with, or None."""
+    notebook = edition.book / f"{page}.ipynb"
+    if not notebook.exists():
+        return None
+    found = json.loads(notebook.read_text(encoding="utf-8"))
+    return found["metadata"].get("rethink", {}).get("stamp")
+
+
+def execute(edition: Edition, page: str, mark: str, output: Path | None = None) -> float:
+    """Execute a page and return the seconds it took."""
+    from rethink.book import notebooks
+
+    start = time.perf_counter()
+    notebooks.execute(edition, page, mark, output)
+    return time.perf_counter() - start
+
+
+def render_book(edition: Edition, shown: dict[str, Shown]) -> None:
+    """Render the executed notebooks, showing that it is under way."""
+    from rethink.book import html
+
+    state, code = load(edition), commit(edition.root)
+
+    def seconds(page: str) -> float | None:
+        known = state.get(page, {})
+        return known.get("seconds") if known.get("stamp") == _executed_mark(edition, page) else None
+
+    notes = {page: note(edition, page, each, code, seconds(page)) for page, each in shown.items()}
+    with console.status("rendering, a few seconds"):
+        html.render(edition, notes, _downloads(edition))
+
+
+def _downloads(edition: Edition) -> dict[str, str]:
+    """Return what the run log offers as files."""
+    from rethink.book import run_tables
+
+    if "runs" not in pages(edition.root):
+        return {}
+    found = runs(edition)
+    return {"runs.csv": run_tables.runs_csv(found), "curves.csv": run_tables.curves_csv(found)}

@@ -1,0 +1,156 @@
+"""From the executed notebooks to the HTML of the book."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+from rethink.paths import write_text
+from rethink.book.pages import Edition, PressError, pages
+
+DRAFT = (
+    "<strong>Draft.</strong> Made with reduced parameters, to see that everything works. "
+    "Its numbers mean nothing."
+)
+
+
+def render(
+    edition: Edition, notes: Mapping[str, str] | None = None, files: Mapping[str, str] | None = None
+) -> None:
+    """Render the executed notebooks to HTML; the last good book stays if that fails.
+
+    Args:
+        edition: the book.
+        notes: per page, what is said at its end on how it was made, in Markdown.
+        files: what pages offer for download beside the data of their figures: name to text.
+
+    Raises:
+        PressError: if a chapter is not executed yet or Jupyter Book reports a problem.
+    """
+    missing = [p for p in pages(edition.root) if not (edition.book / f"{p}.ipynb").exists()]
+    if missing:
+        raise PressError(f"not executed yet: {', '.join(missing)}; run `make book` first")
+    source, work = edition.build / "source", edition.build / "work"
+    for folder in (source, work):
+        shutil.rmtree(folder, ignore_errors=True)
+    old = edition.build / "old"
+    if old.exists() and not edition.html.exists():
+        # Where an earlier call was interrupted between the last two steps.
+        old.rename(edition.html)
+    _prepare(edition, source, notes or {}, files or {})
+    built = _jupyter_book(edition, source, work, "html")
+    _finish(built)
+    if edition.html.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        edition.html.rename(old)
+    built.rename(edition.html)
+    for folder in (old, source, work):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _jupyter_book(edition: Edition, source: Path, work: Path, builder: str) -> Path:
+    """Call Jupyter Book and return the folder of what it made."""
+    program = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [program, "build", str(source), "--path-output", str(work)]
+    if builder != "html":
+        command += ["--builder", "custom", "--custom-builder", builder]
+    options = ["-W", "-n", "--keep-going", "--quiet"]
+    log = edition.build / "render.log"
+    with log.open("w", encoding="utf-8") as output:
+        done = subprocess.run(
+            [*command, *options], stdout=output, stderr=subprocess.STDOUT, cwd=source, check=False
+        )
+    built = work / "_build" / builder
+    if done.returncode or not (built / "index.html").exists():
+        tail = log.read_text(encoding="utf-8").splitlines()[-25:]
+        raise PressError("Jupyter Book failed:\n" + "\n".join(f"    {line}" for line in tail))
+    return built
+
+
+def _finish(built: Path) -> None:
+    """Set minus signs in numbers that code handed over, and take MathJax off where none is needed.
+
+    Sphinx loads MathJax, which is large, also on the page that leads to those with formulas.
+    """
+    for page in built.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        done = re.sub(r'(<span class="pasted-text">)-(?=[.\d])', "\\1\u2212", text)
+        if 'class="math' not in text:
+            done = re.sub(r"<script[^>]*/mathjax/[^>]*></script>", "", done)
+        page.write_text(done, encoding="utf-8")
+
+
+def _prepare(
+    edition: Edition, source: Path, notes: Mapping[str, str], files: Mapping[str, str]
+) -> None:
+    """Lay out everything that Jupyter Book reads."""
+    chapters, book = edition.root / "chapters", source / "book"
+    book.mkdir(parents=True)
+    config = yaml.safe_load((edition.root / "_config.yml").read_text(encoding="utf-8"))
+    if edition.overrides:
+        config["title"] = f"Draft: {config['title']}"
+        config.setdefault("html", {})["announcement"] = DRAFT
+    write_text(source / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    shutil.copy(edition.root / "_toc.yml", source)
+    for folder in ("_static", "vendor"):
+        if (chapters / folder).exists():
+            shutil.copytree(chapters / folder, source / folder)
+    shutil.copy(chapters / "references.bib", book)
+    for table in edition.book.glob("*.csv"):
+        shutil.copy(table, book)
+    for name, text in files.items():
+        write_text(book / name, text)
+    for page in pages(edition.root):
+        notebook = nbformat.read(edition.book / f"{page}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+        try:
+            tables = figure_tables(notebook)
+        except PressError as error:
+            raise PressError(f"chapters/{page}.md: {error}") from None
+        for name, text in tables.items():
+            write_text(book / f"{name}.csv", text)
+        # What is offered for download is what was executed, not what is dressed for the page.
+        shutil.copy(edition.book / f"{page}.ipynb", source / f"{page}.ipynb")
+        shutil.copy(chapters / f"{page}.md", source / f"{page}.md")
+        dressed = dress(notebook, notes.get(page, ""))
+        write_text(book / f"{page}.ipynb", nbformat.writes(dressed))  # type: ignore[no-untyped-call]
+
+
+def figure_tables(notebook: NotebookNode) -> dict[str, str]:
+    """Return the data behind each figure that shows some, by its name, as the text of a CSV file.
+
+    Raises:
+        PressError: if a figure has no name, or the name of another one.
+    """
+    found: dict[str, str] = {}
+    for number, cell in enumerate(notebook.cells, start=1):
+        for output in cell.get("outputs", []):
+            table = output.get("data", {}).get("text/csv")
+            if table is None:
+                continue
+            name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+            if not name or name in found:
+                fault = f"two figures named {name}" if name else "a figure without a name"
+                raise PressError(
+                    f"cell {number} shows {fault}; give it one in its options: mystnb, figure, name"
+                )
+            found[name] = table
+    return {name: table for name, table in found.items() if len(table.splitlines()) > 1}
+
+
+def dress(notebook: NotebookNode, note: str) -> NotebookNode:
+    """Add to an executed notebook what the page shows beside it: links to data, and a note."""
+    for name in figure_tables(notebook):
+        for cell in notebook.cells:
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            if figure.get("name") == name:
+                figure["caption"] = f"{figure['caption'].strip()} {{download}}`Data <{name}.csv>`"
+    if note:
+        notebook.cells.append(new_markdown_cell(note, id="provenance"))  # type: ignore[no-untyped-call]
+    return notebook

@@ -1,0 +1,121 @@
+"""From a chapter's text to an executed notebook."""
+
+import base64
+import json
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+from rethink.book import claims
+from rethink.paths import write_text
+from rethink.book.pages import Edition, PressError, read, settings
+
+
+def execute(
+    edition: Edition, page: str, mark: str, output: Path | None = None, strict: bool = True
+) -> None:
+    """Execute one page; write the notebook and its results, whole or not at all.
+
+    Args:
+        edition: the book.
+        page: its name.
+        mark: the stamp to leave in the notebook.
+        output: where to write the notebook, by default the edition's own place.
+        strict: whether warnings on standard error are errors; else the page shows them.
+
+    Raises:
+        PressError: if a parameter is wrong or a cell fails: which, and the end of the traceback.
+    """
+    overrides = edition.overrides.get(page, {})
+    settings(edition.root, page, overrides)
+    output = output or edition.book / f"{page}.ipynb"
+    unfinished = edition.build / "unfinished" / f"{page}.ipynb"
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    # Also where this page has no parameters to reduce: it may read what reduced ones found.
+    reduced = "1" if edition.overrides else ""
+    surroundings = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": reduced}
+    before = {name: os.environ.get(name) for name in surroundings}
+    os.environ.update(surroundings)
+    try:
+        papermill.execute_notebook(
+            read(edition.root, page),
+            unfinished,
+            parameters=overrides,
+            kernel_name="python3",
+            cwd=edition.root,
+            progress_bar=False,
+            record_timing=False,
+            # The kernel would talk on the terminal: that its port is open to this machine, and that
+            # it was interrupted at the end.
+            extra_arguments=["--log-level=CRITICAL"],
+        )
+    except DeadKernelError as error:
+        raise PressError(f"chapters/{page}.md: {error}; too little memory?") from None
+    except PapermillExecutionError as error:
+        raise PressError(_explain(page, error, unfinished)) from None
+    finally:
+        for name, old in before.items():
+            os.environ.pop(name) if old is None else os.environ.update({name: old})
+    notebook = clean(nbformat.read(unfinished, as_version=4))  # type: ignore[no-untyped-call]
+    for number, cell in enumerate(notebook.cells, start=1):
+        for each in cell.get("outputs", []):
+            if strict and each.output_type == "stream" and each.name == "stderr":
+                raise PressError(f"{page}, cell {number} wrote to standard error: {each.text}")
+    notebook.metadata["rethink"] = {"stamp": mark, "parameters": overrides}
+    found = claims.results(notebook)
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
+    write_text(output.parent / "results" / f"{page}.json", text + "\n")
+    # Last, since its stamp says that the page is executed.
+    write_text(output, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
+    unfinished.unlink()
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """Strip what differs between two executions with the same result."""
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"
+            cell.metadata["tags"] = ["injected-parameters", "hide-input"]
+        if cell.cell_type != "code":
+            continue
+        merged: list[NotebookNode] = []
+        for output in cell.outputs:
+            # How many pieces a stream arrives in is a matter of timing.
+            last = merged[-1] if merged else {}
+            if output.output_type == "stream" and output.name == last.get("name"):
+                last["text"] += output.text
+            else:
+                merged.append(output)
+        notebook.cells[number]["outputs"] = merged
+    return notebook
+
+
+def _explain(page: str, error: PapermillExecutionError, unfinished: Path) -> str:
+    """Say which cell of which chapter failed, with the end of its traceback."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()
+    return (
+        f"chapters/{page}.md failed in code cell {error.exec_count}: "
+        f"{error.ename}: {error.evalue}\n"
+        + "\n".join(f"    {line}" for line in lines[-12:])
+        + f"\nWhat was executed is in {unfinished}; the last good chapter stays in place."
+    )
+
+
+def picture(notebook: Path) -> bytes:
+    """Return the first figure that an executed notebook shows, as a PNG file; nothing if none."""
+    executed = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    for cell in executed.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode(output.data["image/png"])
+    return b""

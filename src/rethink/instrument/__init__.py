@@ -1,0 +1,1 @@
+"""The nine questions asked of a table: before training, and with it."""

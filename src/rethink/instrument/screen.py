@@ -1,0 +1,111 @@
+"""The measures of a card as one screen of text."""
+
+import math
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+
+from rethink.errors import printable
+from rethink.instrument.measurement import VERDICTS, Card
+
+WIDTH = 76  # cells of a terminal beside the names of lines
+NOTES = 5
+
+
+def lines(card: Card) -> Iterator[str]:
+    """Write the card as text, a screen of it.
+
+    Names from the table and of its file may be long, wide, or hold what would steer a terminal:
+    they are shortened, wrapped and escaped.
+    """
+    n, c = card.instances, len(card.classes)
+    t, null = card.thresholds, card.null
+
+    def line(name: str, text: str) -> str:
+        return f"{name:<22}{text}"
+
+    def wrapped(name: str, text: str) -> Iterator[str]:
+        for part in _wrap(text):
+            yield line(name, part)
+            name = ""
+
+    yield from wrapped("Source", card.report.source)
+    yield line("Instances", f"{n:,} x {card.features:,} features, {c:,} classes")
+    ranked = sorted(zip(card.class_counts.tolist(), card.classes, strict=True), reverse=True)
+    shown = ", ".join(f"{_short(name)} {count / n:.1%}" for count, name in ranked[:5])
+    yield from wrapped("Balance", shown + (f", and {c - 5:,} more" if c > 5 else ""))
+    low, high = card.best_guess_interval
+    yield line("Best guess", f"{card.best_guess:.4f} [{low:.4f}, {high:.4f}]")
+    bits = card.dictionary_bits
+    yield line("Dictionary", f"{bits:,.1f} bits, {bits / n:.3f} a label")
+    yield ""
+    yield line("Algorithm 1", f"{t.total:,.1f} thresholds, as filed {card.in_order.total:,.0f}")
+    if t.minimum < t.maximum:
+        yield line("  over all ties", f"{t.minimum:,} to {t.maximum:,}")
+    z = null.z(t.total)
+    far = f"; z = {_one(z)}" if math.isfinite(z) else ""
+    yield line("  by chance", f"{null.total:,.1f} ± {null.sd:,.1f}{far}")
+    yield line(
+        "  requirement",
+        f"{t.bits:,.1f} bits (first edition), {t.bits_times_features:,.0f} (second); "
+        f"nntailoring {card.in_order.estimated_capacity_bits:,}",
+    )
+    shown = ", ".join(f"{_part(step)}: {step['decision_points']}" for step in card.steps)
+    yield from wrapped("  decision points", shown)
+    yield ""
+    if card.orders:
+        heads = f"{'share':>8}{'95%':>10}{'chance':>15}{'z':>9}{'rows':>11}"
+        yield f"{'Neighbours that differ':<26}{heads}"
+        for order in card.orders:
+            low, high = order.interval
+            yield (
+                f"  {order.name:<24}{order.share:>8.4f}  [{low:.4f}, {high:.4f}]"
+                f"{order.null_share:>8.4f}{_one(order.z):>9}{order.rows:>11,}"
+            )
+        yield ""
+        heads = f"{'bits':>11}{'errors / guess':>18}{'bits/bit':>11}{'dB*':>7}"
+        yield f"{'Left open of the labels':<26}{heads}"
+        for need in card.needs:
+            d = need.to_dict()
+            low, high = d["overfit_risk_interval"]
+            risk = f"{d['overfit_risk']:.0%} [{low:.0%}, {high:.0%}]"
+            ratio = d["expected_generalization"]
+            yield (
+                f"  {need.learner:<24}{d['capacity_bits']:>11,.0f}{risk:>18}"
+                f"{ratio:>11.2f}{_one(d['expected_resilience_db']):>7}"
+            )
+        yield "  * the report's formula for resilience, in which no noise is"
+        yield ""
+    yield line("Enough data?", VERDICTS[card.verdict])
+    if len(card.growth) > 1:
+        shares = ", ".join(f"{order.rows:,}: {order.share:.3f}" for order in card.growth)
+        for part in textwrap.wrap(f"neighbours that differ among {shares}", 60):
+            yield line("", part)
+    for note in card.notes[:NOTES]:
+        yield from wrapped("Note", note)
+    if len(card.notes) > NOTES:
+        yield line("", f"and {len(card.notes) - NOTES:,} more notes (--json has all)")
+
+
+def _wrap(text: str) -> list[str]:
+    text = printable(text)
+    # Wide characters take two cells each, of which textwrap knows nothing.
+    width = WIDTH if cell_len(text) == len(text) else WIDTH // 2
+    return textwrap.wrap(text, width, max_lines=4, placeholder=" …")
+
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return name if cell_len(name) <= 24 else set_cell_size(name, 23).rstrip() + "…"
+
+
+def _part(step: dict[str, Any]) -> str:
+    share, rows = step["share"], step["instances"]
+    return f"{share:.0%}" if share >= 0.01 else f"{rows:,} rows"
+
+
+def _one(number: float) -> str:
+    """Write a number with one digit behind the point, and no minus before zero."""
+    return f"{round(number, 1) + 0.0:.1f}"

@@ -1,0 +1,45 @@
+"""Where things are on this machine, and files that are written whole or not at all."""
+
+import os
+from pathlib import Path
+
+
+def repository() -> Path | None:
+    """Return the folder of the repository that holds this package, None where it is installed."""
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "pyproject.toml").is_file():
+            return folder
+    return None
+
+
+def cache_folder() -> Path:
+    """Return the folder for data and run records of this machine, which need not exist.
+
+    It is the environment variable RETHINK_CACHE where that is set, else `.cache` in the repository
+    that holds this package, else `~/.cache/rethink`.
+    """
+    named = os.environ.get("RETHINK_CACHE")
+    if named:
+        return Path(named).expanduser().absolute()
+    folder = repository()
+    return folder / ".cache" if folder else Path.home() / ".cache" / "rethink"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file with its folders, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file with its folders, whole or not at all.
+
+    Raises:
+        OSError: if that cannot be done; what was there stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

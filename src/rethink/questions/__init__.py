@@ -1,0 +1,1 @@
+"""What can be measured of one of the nine questions, a module each."""

@@ -1,0 +1,1 @@
+"""What is done, kept, missing and audited, and who does it."""

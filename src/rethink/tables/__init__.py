@@ -1,0 +1,1 @@
+"""Anybody's labelled data as numbers."""

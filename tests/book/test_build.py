@@ -1,0 +1,379 @@
+import json
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from nbformat.v4 import new_notebook, writes
+from tests.book.test_pages import SUMMARY, append, code, write_book, write_chapter
+
+from rethink import data, paths
+from rethink.book import build, notebooks, pages
+from rethink.book import html as rendering
+from rethink.book.pages import Edition, ParameterError, PressError
+from rethink.runs import fingerprints, store, tasks
+from rethink.runs.workers import Workers
+
+CHAPTERS = {
+    "index": "# Tiny\n",
+    "summary": SUMMARY,
+    "01-one": code("def never():\n    from rethink import alpha"),
+    "02-two": code("def never():\n    from rethink import beta", "print(1)"),
+}
+
+
+@pytest.fixture
+def edition(tmp_path, monkeypatch):
+    """A book without studies, on a machine without records, in a package of other modules."""
+    package = tmp_path / "package"
+    for name in ("alpha", "beta", "claims"):
+        append(package / f"{name}.py", "")
+    append(package / "ledger" / "01-one.csv")
+    monkeypatch.setattr(fingerprints, "PACKAGE", package)
+    monkeypatch.setenv("RETHINK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RETHINK_RUNS", str(tmp_path / "none.npz"))
+    root = write_book(tmp_path / "tiny", CHAPTERS)
+    monkeypatch.chdir(root)
+    return Edition.full(root)
+
+
+@pytest.fixture(autouse=True)
+def no_data(request, monkeypatch, small):
+    monkeypatch.setattr(data, "fashion_mnist", lambda: small)
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """The pages that were executed, in order; quick stand-ins for kernel and Jupyter Book."""
+    names = []
+
+    def execute(edition, page, mark, output=None):
+        names.append(page)
+        about = {"rethink": {"stamp": mark, "parameters": {}}}
+        output = output or edition.book / f"{page}.ipynb"
+        paths.write_text(output, writes(new_notebook(metadata=about)))
+        source = pages.read(edition.root, page)
+        cells = [cell.source for cell in source.cells if cell.cell_type == "code"]
+        cells_found = {"value": len(cells), "tolerance": 0.5}
+        found = {"values": {"cells": cells_found}, "claims": {}}
+        paths.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    monkeypatch.setattr(rendering, "render", render)
+    return names
+
+
+def render(edition, notes, downloads):
+    paths.write_text(edition.html / "index.html", "")
+
+
+def make(edition, names):
+    """Make the book; return which pages that executed."""
+    names.clear()
+    build.make(edition, False, None)
+    return list(names)
+
+
+def never(*_, **__):
+    pytest.fail("work was done")
+
+
+# ---- making a book -------------------------------------------------------------------------------
+
+
+def test_a_book_is_made_once(edition, monkeypatch, capsys):
+    """With a real kernel."""
+    write_book(edition.root / "two", {"index": "# Tiny\n", "01-one": code("print(1)")})
+    edition = Edition.full(edition.root / "two")
+    monkeypatch.setattr(rendering, "render", render)
+    build.make(edition, False, None)
+    said = capsys.readouterr()
+    assert "Executing 2 of 2 pages" in said.err
+    assert "01-one" in said.err
+    assert said.out.strip() == str(edition.html / "index.html")
+    assert '"1\\n"' in (edition.book / "01-one.ipynb").read_text(encoding="utf-8")
+
+    monkeypatch.setattr(notebooks, "execute", never)
+    monkeypatch.setattr(rendering, "render", never)
+    build.make(edition, False, None)
+    said = capsys.readouterr()
+    assert said.out.startswith("Nothing to do, the book is up to date: ")
+    assert not said.err
+
+
+def test_pages_are_executed_in_order_and_summaries_last(edition, executed):
+    assert make(edition, executed) == ["index", "01-one", "02-two", "summary"]
+    assert make(edition, executed) == []
+
+
+def test_after_an_edit_only_that_page_is_executed(edition, executed, capsys):
+    make(edition, executed)
+    append(edition.root / "chapters" / "02-two.md", "More prose.\n")
+    capsys.readouterr()
+    assert make(edition, executed) == ["02-two"]
+    assert "Executing 1 of 4 pages" in capsys.readouterr().err
+    assert make(edition, executed) == []
+
+
+def test_after_a_change_of_what_a_page_found_summaries_are_executed_too(edition, executed):
+    make(edition, executed)
+    write_chapter(edition.root, "01-one", code("1", "2"))
+    assert make(edition, executed) == ["01-one", "summary"]
+    assert make(edition, executed) == []
+
+
+def test_after_a_change_of_a_module_only_its_pages_are_executed(edition, executed, tmp_path):
+    make(edition, executed)
+    append(tmp_path / "package" / "beta.py")
+    assert make(edition, executed) == ["02-two"]
+    append(tmp_path / "package" / "ledger" / "01-one.csv")
+    assert make(edition, executed) == ["summary"]
+    append(edition.root / "requirements.txt")
+    assert len(make(edition, executed)) == 4
+
+
+def test_a_notebook_that_is_lost_or_of_another_text_is_executed_again(edition, executed):
+    make(edition, executed)
+    (edition.book / "01-one.ipynb").unlink()
+    assert make(edition, executed) == ["01-one"]
+    other = writes(new_notebook(metadata={"rethink": {"stamp": "other"}}))
+    paths.write_text(edition.book / "02-two.ipynb", other)
+    assert make(edition, executed) == ["02-two"]
+
+
+def test_a_book_that_was_executed_elsewhere_is_executed_here(edition, executed):
+    make(edition, executed)
+    shutil.rmtree(edition.build)
+    assert len(make(edition, executed)) == 4
+
+
+def test_what_was_executed_before_a_failure_is_not_executed_again(edition, executed, monkeypatch):
+    execute = notebooks.execute
+
+    def fails(edition, page, *rest):
+        if page == "02-two":
+            raise PressError("no")
+        execute(edition, page, *rest)
+
+    with monkeypatch.context() as patch, pytest.raises(PressError, match="no"):
+        patch.setattr(notebooks, "execute", fails)
+        build.make(edition, False, None)
+    assert executed == ["index", "01-one"]
+    assert make(edition, executed) == ["02-two", "summary"]
+
+
+def test_after_a_change_of_the_looks_it_is_only_rendered(edition, executed, monkeypatch):
+    make(edition, executed)
+    monkeypatch.setattr(notebooks, "execute", never)
+    rendered = []
+    monkeypatch.setattr(rendering, "render", lambda edition, *_: rendered.append(edition))
+    append(edition.root / "_config.yml")
+    build.make(edition, False, None)
+    append(edition.root / "chapters" / "references.bib")
+    build.make(edition, False, None)
+    assert rendered == [edition, edition]
+    build.make(edition, False, None)
+    assert rendered == [edition, edition]
+
+
+def test_a_book_whose_rendering_failed_is_not_up_to_date(edition, executed, monkeypatch):
+    def fails(edition, *_):
+        raise PressError("no")
+
+    make(edition, executed)
+    append(edition.root / "_config.yml")
+    with monkeypatch.context() as patch:
+        patch.setattr(rendering, "render", fails)
+        for _ in range(2):
+            with pytest.raises(PressError, match="no"):
+                build.make(edition, False, None)
+    (edition.html / "index.html").unlink()
+    build.make(edition, False, None)
+    assert (edition.html / "index.html").exists()
+
+
+def test_with_nothing_to_do_nothing_is_looked_up_unless_runs_are_to_be_fresh(
+    edition, executed, monkeypatch
+):
+    make(edition, executed)
+    calls = []
+    train = build.train
+    monkeypatch.setattr(build, "train", lambda *given: calls.append(given) or train(*given))
+    build.make(edition, False, None)
+    assert not calls
+    build.make(edition, True, None)
+    assert len(calls) == 1
+
+
+def test_the_draft_is_a_book_of_its_own(edition, executed):
+    text = "# One\n\n```{code-cell}\n:tags: [parameters]\n\nseeds = 5\n```\n"
+    write_chapter(edition.root, "01-one", text)
+    make(edition, executed)
+    full = {path: path.read_bytes() for path in edition.book.rglob("*.*")}
+    assert len(make(Edition.draft(edition.root), executed)) == 4
+    assert {path: path.read_bytes() for path in edition.book.rglob("*.*")} == full
+    assert make(edition, executed) == []
+    append(edition.root / "chapters" / "drafts.yml", "02-two: {sedes: 1}\n")
+    with pytest.raises(ParameterError, match="02-two has no parameter 'sedes'"):
+        make(Edition.draft(edition.root), executed)
+    assert not executed
+
+
+def test_a_broken_note_of_what_was_executed_is_as_good_as_none(edition, executed):
+    make(edition, executed)
+    (edition.build / "executed.json").write_text("{")
+    append(edition.root / "_config.yml")
+    assert len(make(edition, executed)) == 4
+
+
+def test_an_edit_while_the_book_is_made_is_not_lost(edition, executed, monkeypatch, capsys):
+    def renders(edition, *_):
+        render(edition, *_)
+        append(edition.root / "chapters" / "01-one.md", "Late.\n")
+
+    execute = notebooks.execute
+
+    def executes(edition, page, *rest):
+        execute(edition, page, *rest)
+        if page == "summary":
+            append(edition.root / "chapters" / "02-two.md", "Later.\n")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(notebooks, "execute", executes)
+        make(edition, executed)
+        assert "Edited meanwhile: 02-two; call" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(rendering, "render", renders)
+        assert make(edition, executed) == ["02-two"]
+    assert make(edition, executed) == ["01-one"]
+    assert make(edition, executed) == []
+
+
+def test_one_process_at_a_time_makes_a_book(edition, executed):
+    with build._alone(edition):
+        for work in (lambda: make(edition, executed), lambda: build.publish(edition)):
+            with pytest.raises(PressError, match="another process is making the book"):
+                work()
+    assert len(make(edition, executed)) == 4
+
+
+def test_results_made_from_nothing_are_held_against_those_there_were(edition, executed):
+    make(edition, executed)
+    build.make(edition, True, None)
+    write_chapter(edition.root, "02-two", code("1", "2", "3"))
+    with pytest.raises(PressError, match=r"allow:\n    02-two: cells was 2 and is 3$"):
+        build.make(edition, True, None)
+    assert make(edition, executed) == []
+
+
+# ---- rendering what is executed already ----------------------------------------------------------
+
+
+def test_what_is_executed_is_rendered_with_a_note_on_each_page(edition, executed, monkeypatch):
+    make(edition, executed)
+    given = {}
+    monkeypatch.setattr(rendering, "render", lambda edition, notes, downloads: given.update(notes))
+    build.publish(edition)
+    assert list(given) == ["index", "summary", "01-one", "02-two"]
+    assert "executed in 0." in given["01-one"]
+    shutil.rmtree(edition.build)
+    build.publish(edition)
+    assert "executed elsewhere" in given["01-one"]
+
+
+@pytest.mark.parametrize(
+    ("file", "stale"),
+    [
+        ("chapters/01-one.md", "01-one"),
+        ("requirements.txt", "index, summary, 01-one, 02-two"),
+        ("../package/beta.py", "02-two"),
+        ("book/results/02-two.json", "summary"),
+    ],
+)
+def test_what_is_stale_is_not_rendered(edition, executed, monkeypatch, file, stale):
+    make(edition, executed)
+    monkeypatch.setattr(rendering, "render", never)
+    append(edition.root / file, "\n")
+    with pytest.raises(PressError, match=f"has changed: {stale}; run `make book`"):
+        build.publish(edition)
+
+
+def test_what_is_not_executed_is_not_rendered(edition, executed, monkeypatch):
+    make(edition, executed)
+    monkeypatch.setattr(rendering, "render", never)
+    (edition.book / "01-one.ipynb").unlink()
+    with pytest.raises(PressError, match="not executed yet: 01-one; run `make book` first"):
+        build.publish(edition)
+
+
+def test_pages_whose_measurements_are_lost_are_not_rendered(measuring, executed, monkeypatch):
+    make_it(measuring)
+    monkeypatch.setenv("RETHINK_CACHE", str(measuring.root / "empty"))
+    (measuring.root / store.MEASURED).unlink()
+    with pytest.raises(PressError, match="02-two shows runs that are not there"):
+        build.publish(measuring)
+
+
+# ---- measurements --------------------------------------------------------------------------------
+
+
+TINY = """
+import numpy as np
+
+
+def tasks(seeds):
+    return [{"seed": seed} for seed in range(seeds)]
+
+
+def seconds(task):
+    return 0.1
+
+
+def run(data, seed):
+    return {"total": np.array(int(data.train_labels.sum()) * (seed + 1))}
+"""
+
+
+@pytest.fixture
+def measuring(edition, monkeypatch):
+    """A book whose second page asks for an experiment of two tasks."""
+    text = code("def never():\n    study.measure('tiny', seeds=2)")
+    write_chapter(edition.root, "02-two", text)
+    append(fingerprints.PACKAGE / "experiments" / "tiny.py", TINY)
+    module = SimpleNamespace()
+    exec(TINY, vars(module))
+    monkeypatch.setattr(tasks, "PACKAGE", fingerprints.PACKAGE)
+    monkeypatch.setattr(tasks, "_module", lambda name: {"tiny": module}[name])
+    # In this process: a worker would have the real package.
+    monkeypatch.setattr(Workers, "number", lambda self: 1)
+    tasks.fingerprint.cache_clear()
+    yield edition
+    tasks.fingerprint.cache_clear()
+
+
+def make_it(edition, fresh=False):
+    build.make(edition, fresh, Workers())
+    path = edition.root / store.MEASURED
+    return store.Store(path.parent / "none", path)
+
+
+def test_a_changed_measurement_makes_its_page_stale(measuring, executed, monkeypatch):
+    make_it(measuring)
+    executed.clear()
+    (fingerprints.PACKAGE / "experiments" / "tiny.py").write_text(
+        TINY.replace("seed + 1", "seed + 3")
+    )
+    module = SimpleNamespace()
+    exec(TINY.replace("seed + 1", "seed + 3"), vars(module))
+    monkeypatch.setattr(tasks, "_module", lambda name: {"tiny": module}[name])
+    tasks.fingerprint.cache_clear()
+    make_it(measuring)
+    assert executed[0] == "02-two"
+    assert "01-one" not in executed
+
+
+def test_a_book_in_another_place_is_the_same_book(edition, executed):
+    elsewhere = replace(edition, build=edition.root / "elsewhere")
+    assert len(make(edition, executed)) == 4
+    assert len(make(elsewhere, executed)) == 4
+    assert elsewhere.html.exists()

@@ -1,0 +1,235 @@
+"""The book as a whole: committed notebooks against their sources, records and re-execution."""
+
+import csv
+import json
+import random
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import nbformat
+import pytest
+from conftest import BROKEN
+
+from rethink.book import claims, inputs, notebooks, pages, typed_numbers
+from rethink.book.pages import Edition
+from rethink.data import fashion_mnist
+from rethink.runs import store, study
+from rethink.runs import tasks as measuring
+
+ROOT = pages.root()
+FULL = Edition.full(ROOT)
+PAGES = pages.pages(ROOT)
+# Figures that show no data.
+DIAGRAMS = {"fig-network"}
+# Those that summarise the others come last, as in the book.
+ORDER = sorted(PAGES, key=lambda page: pages.summarises(pages.read(ROOT, page)))
+
+
+def executed(page):
+    return nbformat.read(FULL.book / f"{page}.ipynb", as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def asked(page, kind):
+    """What a page shows: specifications of runs, or tasks of experiments."""
+    return inputs.wanted(pages.requests(ROOT, page, {}), kind)
+
+
+@pytest.fixture(scope="module")
+def plan():
+    """Every member that the book shows, once."""
+    return list(dict.fromkeys(spec for page in PAGES for spec in asked(page, "runs")))
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    """Every measurement that the book shows, once."""
+    return list(dict.fromkeys(task for page in PAGES for task in asked(page, "measure")))
+
+
+@pytest.fixture(scope="module")
+def published():
+    return store.Store(ROOT / "nowhere", ROOT / store.PUBLISHED)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return store.Store(ROOT / "nowhere", ROOT / store.MEASURED)
+
+
+def test_the_data_in_the_cache_were_not_altered():
+    # Looked at before any other test could fetch them again.
+    assert not BROKEN, f"altered or cut short: {', '.join(BROKEN)}; `rethink data` replaces them"
+
+
+def test_every_chapter_is_in_the_table_of_contents():
+    assert sorted(PAGES) == sorted(path.stem for path in (ROOT / "chapters").glob("*.md"))
+
+
+def test_nothing_else_is_in_the_book():
+    assert sorted(PAGES) == sorted(path.stem for path in FULL.book.glob("*.ipynb"))
+    assert sorted(PAGES) == sorted(path.stem for path in (FULL.book / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_notebook_is_what_its_source_says(page):
+    source, notebook = pages.read(ROOT, page), executed(page)
+    assert [cell.source for cell in notebook.cells] == [cell.source for cell in source.cells]
+    assert notebook.metadata["rethink"]["parameters"] == {}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_notebook_was_executed_in_order_and_without_error(page):
+    cells = code(executed(page))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not any(output.output_type == "error" for output in outputs)
+    assert not any(output.get("name") == "stderr" for output in outputs)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_notebook_is_not_stale(page, published, measured):
+    shown = inputs.look(FULL, [page], (published, measured))[page]
+    mark = pages.stamp(FULL, page, shown.digest)
+    assert executed(page).metadata["rethink"]["stamp"] == mark, "stale: run `make book`"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_results_are_what_the_notebook_shows(page):
+    kept = json.loads((FULL.book / "results" / f"{page}.json").read_text(encoding="utf-8"))
+    assert kept == claims.results(executed(page))
+
+
+def test_what_is_published_is_what_the_book_shows(plan, published, tasks, measured):
+    digest = fashion_mnist().digest
+    assert len(published) == len(plan)
+    assert all(published.get(store.key(spec, digest)) for spec in plan)
+    assert len(measured) == len(tasks)
+    assert all(measured.arrays(tasks.key(task, digest)) for task in tasks)
+
+
+def test_a_sample_of_the_published_records_can_be_trained_again(plan, published):
+    seed = random.randrange(10**6)
+    audits = study.audit(plan, fashion_mnist(), published, seconds=15, seed=seed)
+    assert audits
+    assert all(audit.passed for audit in audits), f"seed {seed}: {audits}"
+
+
+def test_a_sample_of_the_published_measurements_can_be_repeated(tasks, measured):
+    seed = random.randrange(10**6)
+    repeats = study.repeat(tasks, fashion_mnist(), measured, seconds=15, seed=seed)
+    assert repeats
+    assert all(repeat.passed for repeat in repeats), f"seed {seed}: {repeats}"
+
+
+@pytest.mark.parametrize("page", ORDER)
+def test_results_come_out_again(page, tmp_path):
+    """Exact numbers and verdicts must be equal, others as near as the chapter says."""
+    edition = replace(FULL, build=tmp_path)
+    notebooks.execute(edition, page, "again", tmp_path / f"{page}.ipynb")
+    old = json.loads((FULL.book / "results" / f"{page}.json").read_text(encoding="utf-8"))
+    new = json.loads((tmp_path / "results" / f"{page}.json").read_text(encoding="utf-8"))
+    assert new["claims"] == old["claims"]
+    assert new["values"].keys() == old["values"].keys()
+    assert claims.differences(old, new) == []
+
+
+def test_the_picture_of_the_readme_is_the_first_of_the_book():
+    assert (FULL.book / "cover.png").read_bytes() == notebooks.picture(FULL.book / "index.ipynb")
+
+
+def test_every_claim_of_the_report_is_settled():
+    settled = claims.all_settled(FULL.book)
+    assert [claim.id for claim in settled] == list(claims.ledger())
+    assert all(c.verdict in claims.VERDICTS and c.method and c.reason for c in settled)
+    assert all(c.measured for c in settled if c.verdict != claims.VERDICTS[-1])
+    kept = (FULL.book / "ledger.csv").read_text(encoding="utf-8")
+    assert kept == claims.whole_ledger(FULL.book)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_have_a_caption_and_words_for_those_who_cannot_see_them(page):
+    for cell in code(executed(page)):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            about = cell.metadata["mystnb"]
+            assert about["figure"]["caption"].strip()
+            assert about["figure"]["name"].startswith("fig-")
+            assert len(about["image"]["alt"]) > 20
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_figure_shows_is_a_table_of_named_series(page):
+    for cell in code(executed(page)):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                rows = list(csv.DictReader(output.data["text/csv"].splitlines()))
+                name = cell.metadata["mystnb"]["figure"]["name"]
+                assert rows or name in DIAGRAMS, f"{name} shows no data"
+                assert all(row["series"] for row in rows), f"{name} draws what has no name"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_number_is_typed_into_the_prose(page):
+    """A result is handed over by code, so that it cannot be another than what was measured."""
+    assert typed_numbers.bare_numbers(typed_numbers.words(executed(page))) == []
+
+
+def test_what_counts_as_a_constant_of_the_data_is_one():
+    data = fashion_mnist()
+    pixels, side = data.train_images.shape[1], 28
+    train = len(data.train_images)
+    kept = {train, train * 4 // 5, train // 5, len(data.test_images), pixels, 255, side}
+    assert {int(each.replace(",", "")) for each in typed_numbers.CONSTANTS} == kept
+    assert side * side == pixels
+    assert data.train_images.max() == 255
+
+
+@pytest.mark.parametrize("term", ["MEC", "G", "resilience", "threshold", "dictionary"])
+def test_the_terms_of_the_report_are_linked_to_the_glossary(term):
+    """Where a page uses one, a reader can look it up; `render` fails if there is no such entry."""
+    asked = rf"\{{term\}}`(?:[^`<]+<)?{term}>?`"
+    linked = [page for page in PAGES if re.search(asked, typed_numbers.words(executed(page)))]
+    assert linked
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_of_prose_is_taken_for_a_comment(page):
+    text = [cell.source for cell in executed(page).cells if cell.cell_type == "markdown"]
+    assert not re.findall(r"^\s*%.*", "\n".join(text), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_number_handed_over_is_shown(page):
+    """A number that the prose asks for exists; one that it never shows has no business here."""
+    text = typed_numbers.words(executed(page))
+    asked = set(re.findall(r"\{glue:text\}`([\w-]+)", text))
+    assert asked == set(claims.results(executed(page))["values"])
+
+
+def test_every_figure_and_table_of_the_report_has_its_counterpart():
+    captions = "\n".join(typed_numbers.words(executed(page)) for page in PAGES)
+    # Figures 4 and 11 do not exist in the report.
+    for number in (1, 2, 3, 5, 6, 7, 8, 9, 10):
+        assert re.search(rf"report's Figure {number}\b", captions), number
+
+
+def test_chapters_are_short_and_their_code_is_clean(tmp_path):
+    for page in PAGES:
+        notebook = pages.read(ROOT, page)
+        lines = sum(len(cell.source.splitlines()) for cell in code(notebook))
+        assert lines < 150, f"{page} has {lines} lines of code"
+        nbformat.write(notebook, tmp_path / f"{page}.ipynb")
+    config = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", "--quiet"]
+    for step in (["check", "--ignore", "D"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *step, *config, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,451 @@
+"""Parquet, NPZ, images, data sets by name and Python's objects."""
+
+import contextlib
+import io
+import math
+import os
+import struct
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from rethink.errors import InputError
+from rethink.tables import sources
+from rethink.tables.read import from_arrays, read
+from tests.tables.test_read import FUZZ, check
+
+
+def test_parquet_reads_as_the_data_frame_does(tmp_path):
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    frame = pl.DataFrame(
+        {
+            "i": [1, None, 3],
+            "d": [Decimal("0.1"), Decimal("2.5"), None],
+            "t": [date(1970, 1, 2), None, date(1970, 1, 4)],
+            "s": [datetime(1970, 1, 1, 12), datetime(1970, 1, 2), datetime(1970, 1, 3)],
+            "c": pl.Series(["lo", "hi", "lo"], dtype=pl.Enum(["lo", "mid", "hi"])),
+            "b": [True, False, None],
+            "y": ["u", "v", "u"],
+        }
+    )
+    frame.write_parquet(tmp_path / "t.bin")
+    expected = [[1, 0.1, 1, 0.5, 0, 1], [1, 2.5, 1, 1, 2, 0], [3, 0.1, 3, 2, 0, 0]]
+    for table in (
+        read(tmp_path / "t.bin"),
+        from_arrays(frame),
+        from_arrays(frame[:, :6], ["u", "v", "u"]),
+    ):
+        check(table)
+        assert table.features.tolist() == expected and table.classes == ("u", "v")
+    pl.DataFrame({"a": [[1], [2]], "y": [0, 1]}).write_parquet(tmp_path / "t.bin")
+    with pytest.raises(InputError, match="'a' is of type List"):
+        read(tmp_path / "t.bin")
+
+
+def test_pandas():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {
+            "i": pd.array([1, None, 3], dtype="Int64"),
+            "f": [0.5, np.nan, 2],
+            "t": pd.to_datetime(["1970-01-02", "1970-01-03", None]),
+            "c": pd.Categorical(["lo", "hi", None], categories=["lo", "hi"], ordered=True),
+            "o": [1, "x", None],
+            "y": ["u", "v", "u"],
+        }
+    )
+    table = from_arrays(frame)
+    check(table)
+    assert table.features.tolist() == [[1, 0.5, 1, 0, 0], [1, 0.5, 2, 1, 1], [3, 2, 1, 2, 2]]
+    assert from_arrays(frame, target="c").classes == ("lo", "hi")
+
+
+def test_arrays_and_tensors():
+    import torch
+
+    x = np.array([[0, 1], [200, 3]])
+    for table in (
+        from_arrays(x, ["b", "a"]),
+        from_arrays(x.tolist(), np.array([[1], [0]])),
+        from_arrays(torch.tensor(x), torch.tensor([7, 5])),
+        from_arrays(x.astype(np.uint8).reshape(2, 1, 2), [True, False]),
+    ):
+        check(table)
+        assert table.features.tolist() == x.tolist() and table.labels.tolist() == [1, 0]
+    mixed = from_arrays(np.array([[1, "a"], [2, "b"]], dtype=object), [0, 1])
+    assert mixed.features.tolist() == [[1, 0], [2, 1]]
+    assert from_arrays(np.array([[1.0], [np.nan], [3]]), [0, 1, 1]).features.tolist() == [
+        [1],
+        [1],
+        [3],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (np.zeros((2, 2)), [0, 1, 2]),
+        (np.zeros((0, 2)), []),
+        (np.zeros((2, 2)), np.eye(2)),
+        (np.zeros((2, 2), complex), [0, 1]),
+        (np.zeros((2, 2)), None),
+        (np.full((2, 2), np.inf), [0, 1]),
+        ([[1, 2], [3]], [0, 1]),
+        (np.zeros((2, 2)), [np.nan, np.nan]),
+        (np.zeros((2, 2)), [[1], [1, 2]]),
+        (np.zeros((2, 2)), [2.0**60, 1.0]),
+        (np.ma.masked_array([[1, 2]], mask=[[0, 1]]), [1]),
+        (3, 4),
+        (None, [1]),
+        ("text", "text"),
+    ],
+)
+def test_arrays_that_are_no_table(x, y):
+    with pytest.raises(InputError):
+        from_arrays(x, y)
+
+
+def test_npz(tmp_path):
+    path = tmp_path / "t.npz"
+    np.savez(path, X=np.array([[1, 2], [3, 4]]), y=["a", "b"])
+    assert read(path).features.tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(InputError, match="--target"):
+        read(path, target="y")
+    np.savez(path, data=[1])
+    with pytest.raises(InputError, match="arrays X and y, but has data"):
+        read(path)
+    np.savez(path, X=np.array([[{}]], dtype=object), y=[1])
+    with pytest.raises(InputError, match="pickle"):
+        read(path)
+    np.save(tmp_path / "t.npy", [1])
+    with pytest.raises(InputError, match=r"np\.savez"):
+        read(tmp_path / "t.npy")
+
+
+def test_images(tmp_path):
+    for name, colour in (("cat", 7), ("dog", 9), ("empty", None)):
+        (tmp_path / name).mkdir()
+        if colour:
+            Image.new("L", (3, 2), colour).save(tmp_path / name / "1.png")
+    table = read(tmp_path)
+    check(table)
+    assert table.shape == (2, 3)
+    assert table.features.tolist() == [[7] * 6, [9] * 6] and table.classes == ("cat", "dog")
+    assert any("empty has no images" in note for note in table.report.notes)
+    Image.new("RGBA", (3, 2), (1, 2, 3, 255)).save(tmp_path / "cat" / "2.png")
+    assert read(tmp_path).shape == (2, 3, 3)
+    assert read(tmp_path).features[:2].tolist() == [[7] * 18, [1, 2, 3] * 6]
+    for broken, message in (
+        (Image.new("L", (2, 3)), "one size"),
+        (Image.new("RGBA", (3, 2), (1, 2, 3, 4)), "transparent"),
+        (Image.new("I;16", (3, 2)), "mode I;16"),
+    ):
+        broken.save(tmp_path / "dog" / "2.png")
+        with pytest.raises(InputError, match=message):
+            read(tmp_path)
+    (tmp_path / "dog" / "2.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"2\.png cannot be read"):
+        read(tmp_path)
+    with pytest.raises(InputError, match="one folder of images for each class"):
+        read(tmp_path / "empty")
+
+
+def test_hidden_copies_of_images_are_left_out(tmp_path):
+    for name in ("cat", ".git"):
+        (tmp_path / name / ".cache" / "deep").mkdir(parents=True)
+        (tmp_path / name / "more").mkdir()
+        for part in ("1.png", ".2.png", ".cache/3.png", ".cache/deep/4.png", "more/5.png"):
+            Image.new("L", (3, 2), 7).save(tmp_path / name / part)
+    table = read(tmp_path)
+    assert len(table.labels) == 2 and table.classes == ("cat",)
+
+
+def test_a_closed_standard_error_is_left_alone(tmp_path, samples, monkeypatch):
+    # Its descriptor may belong to Polars then, which waits for ever on what takes its place.
+    (tmp_path / "t.parquet").write_bytes(samples[".parquet"])
+    replaced = []
+    with monkeypatch.context() as closed:
+        closed.setattr(sources.sys, "stderr", None)
+        closed.setattr(sources.os, "dup2", lambda *given: replaced.append(given))
+        assert len(read(tmp_path / "t.parquet").labels) == 3
+    assert not replaced
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("samples")
+    pl.DataFrame({"a": [1.5, None, 3], "b": ["x", "y", "x"], "y": [0, 1, 1]}).write_parquet(
+        folder / "t.parquet"
+    )
+    np.savez(folder / "t.npz", X=np.eye(3), y=[0, 1, 1])
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(folder / "t.png")
+    return {p.suffix: p.read_bytes() for p in folder.iterdir()}
+
+
+@FUZZ
+@given(
+    suffix=st.sampled_from([".npz", ".png"]),
+    at=st.floats(0, 1, exclude_max=True),
+    value=st.integers(0, 255),
+    cut=st.floats(0, 1) | st.just(1.0),
+)
+def test_broken_binaries_are_read_or_refused(tmp_path, samples, suffix, at, value, cut):
+    data = bytearray(samples[suffix])
+    data[int(at * len(data))] = value
+    data = data[: math.ceil(cut * len(data))]
+    (tmp_path / "c").mkdir(exist_ok=True)
+    path = tmp_path / "c" / f"t{suffix}"
+    path.write_bytes(data)
+    try:
+        check(read(tmp_path / "c" if suffix == ".png" else path))
+    except InputError:
+        pass
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "features", "classes", "shape"),
+    [  # as their documentation has it
+        ("iris", 150, 4, ("setosa", "versicolor", "virginica"), None),
+        ("wine", 178, 13, ("class_0", "class_1", "class_2"), None),
+        ("Breast_Cancer", 569, 30, ("malignant", "benign"), None),
+        ("digits", 1797, 64, tuple("0123456789"), (8, 8)),
+    ],
+)
+def test_scikit_learns_sets_by_name(name, rows, features, classes, shape):
+    table = read(name)
+    check(table)
+    assert table.features.shape == (rows, features)
+    assert table.classes == classes and table.shape == shape
+
+
+def test_iris_by_name_is_fishers():
+    table = read("iris")
+    assert table.columns[0] == "sepal length (cm)"
+    assert table.features[0].tolist() == [5.1, 3.5, 1.4, 0.2]
+    assert np.bincount(table.labels).tolist() == [50, 50, 50]
+    assert table.sums()[1] == 1 and table.sums()[0][0] == 102
+
+
+def test_fashion_mnist_by_name(fashion):
+    table = read("Fashion_MNIST")
+    assert table.shape == (28, 28) and table.classes == fashion.classes
+    assert (table.features == fashion.train_images).all()
+    assert (table.labels == fashion.train_labels).all()
+
+
+def write_idx(path, array, kind=8):
+    """Write an array as Y. LeCun's page on MNIST describes it: zeros, type, shape, numbers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = b"".join(struct.pack(">I", n) for n in array.shape)
+    path.write_bytes(bytes([0, 0, kind, array.ndim]) + shape + array.tobytes())
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETHINK_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["MNIST", "KMNIST"])
+def test_sets_of_digits_are_read_by_torchvision(cache, name):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (20, 28, 28), np.uint8)
+    labels = np.arange(20, dtype="u1") % 10
+    for part in ("train", "t10k"):
+        write_idx(cache / name / "raw" / f"{part}-images-idx3-ubyte", images)
+        write_idx(cache / name / "raw" / f"{part}-labels-idx1-ubyte", labels)
+    table = read(name.lower())
+    check(table)
+    assert table.shape == (28, 28) and (table.features == images.reshape(20, -1)).all()
+    assert table.labels.tolist() == [*range(10)] * 2
+    assert table.classes[3] == {"MNIST": "3 - three", "KMNIST": "tsu"}[name]
+
+
+def test_qmnist_has_its_labels_among_other_columns(cache):
+    images = np.arange(2 * 28 * 28).astype("u1").reshape(2, 28, 28)
+    labels = np.array([[5, 70, 71, 72, 73, 74, 75, 76], [0, 1, 2, 3, 4, 5, 6, 7]], ">i4")
+    raw = cache / "QMNIST" / "raw"
+    write_idx(raw / "qmnist-train-images-idx3-ubyte", images)
+    write_idx(raw / "qmnist-train-labels-idx2-int", labels, kind=12)
+    table = read("qmnist")
+    assert table.classes == ("0 - zero", "5 - five") and table.labels.tolist() == [1, 0]
+    assert (table.features == images.reshape(2, -1)).all()
+
+
+def test_cifar_and_svhn_are_read_by_torchvision(cache, monkeypatch):
+    """Small files of their formats; their checksums are replaced by those of the small ones."""
+    import hashlib
+    import pickle
+
+    from scipy.io import savemat
+
+    from rethink._torchvision import import_torchvision
+
+    sets = import_torchvision().datasets
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    planes = images.transpose(0, 3, 1, 2)  # as CIFAR stores them: red, green, blue
+    folder = cache / "cifar-10-batches-py"
+    folder.mkdir()
+    files = {
+        "train": {"data": planes.reshape(3, -1), "labels": [2, 0, 1]},
+        "meta": {"label_names": ["plane", "car", "bird"]},
+    }
+    sums = {}
+    for name, content in files.items():
+        (folder / name).write_bytes(pickle.dumps(content))
+        sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    monkeypatch.setattr(sets.CIFAR10, "train_list", [["train", sums["train"]]])
+    monkeypatch.setattr(sets.CIFAR10, "test_list", [])
+    meta = {"filename": "meta", "key": "label_names", "md5": sums["meta"]}
+    monkeypatch.setattr(sets.CIFAR10, "meta", meta)
+    table = read("cifar10")
+    assert table.shape == (32, 32, 3) and (table.features == images.reshape(3, -1)).all()
+    assert [table.classes[k] for k in table.labels] == ["bird", "plane", "car"]
+
+    # SVHN's arrays are (height, width, channels, n), and 10 stands for the digit 0.
+    savemat(cache / "train_32x32.mat", {"X": images.transpose(1, 2, 3, 0), "y": [[10], [3], [1]]})
+    found = hashlib.md5((cache / "train_32x32.mat").read_bytes()).hexdigest()
+    monkeypatch.setitem(sets.SVHN.split_list, "train", ["", "train_32x32.mat", found])
+    table = read("svhn")
+    assert table.shape == (32, 32, 3) and (table.features == images.reshape(3, -1)).all()
+    assert [table.classes[k] for k in table.labels] == ["0", "3", "1"]
+
+
+@pytest.mark.parametrize("name", sorted(sources.TORCHVISION))
+def test_a_download_that_fails_is_one_sentence(cache, monkeypatch, name):
+    from rethink._torchvision import import_torchvision
+
+    def offline(*_, **__):
+        raise OSError("Network is unreachable")
+
+    datasets = import_torchvision().datasets
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    assert isinstance(getattr(datasets, sources.TORCHVISION[name]), type)
+    with pytest.raises(InputError, match="cannot be downloaded") as caught:
+        read(name)
+    assert "\n" not in str(caught.value) and str(cache) in str(caught.value)
+
+
+def test_what_would_not_fit_in_memory_is_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "t.npz", X=np.zeros((1000, 100), "u1"), y=np.zeros(1000))
+    pl.DataFrame({"a": np.zeros(13_501), "y": [0] * 13_501}).write_parquet(tmp_path / "t.parquet")
+    for k in range(2):
+        (tmp_path / "images" / str(k)).mkdir(parents=True)
+        Image.new("L", (330, 330)).save(tmp_path / "images" / str(k) / "1.png")
+    assert (tmp_path / "t.npz").stat().st_size < 10_000
+    for name in ("t.npz", "t.parquet", "images"):
+        assert read(tmp_path / name).report.rows
+    for name, limit in (("t.npz", 107_999), ("t.parquet", 216_000), ("images", 217_000)):
+        monkeypatch.setattr(sources, "MAX_BYTES", limit)
+        with pytest.raises(InputError, match="GiB of memory"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("u1", 1), ("u2", 8), ("f4", 8), ("f8", 8), ("?", 8), (">i8", 8)]
+)
+def test_arrays_are_limited_by_what_they_take_as_numbers(tmp_path, monkeypatch, dtype, size):
+    # What is not read does not count.
+    x, y = np.zeros((100, 7), dtype), ["a", "bcd"] * 50  # of 12 bytes each
+    np.savez_compressed(tmp_path / "t.npz", x_train=x, y_train=y, x_test=np.zeros(10**5))
+    monkeypatch.setattr(sources, "MAX_BYTES", 700 * size + 1200)
+    assert read(tmp_path / "t.npz").report.rows == 100
+    monkeypatch.setattr(sources, "MAX_BYTES", 700 * size + 1199)
+    with pytest.raises(InputError, match="GiB of memory as numbers"):
+        read(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("suffix", [".npy", ""])
+def test_sizes_in_headers_are_believed_before_memory_is_taken(tmp_path, version, suffix):
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
+        for name, shape in (("X", (10**9, 10)), ("y", (10**9,))):
+            file = io.BytesIO()
+            np.lib.format.write_array(file, np.zeros(1), version=version)
+            header = file.getvalue().replace(b"(1,), }", f"{shape}, }}".encode())
+            archive.writestr(name + suffix, _padded(header, version))
+    with pytest.raises(InputError, match=r"would take 82 GiB of memory as numbers"):
+        read(tmp_path / "t.npz")
+
+
+def _padded(data, version):
+    """Mend the length of a header, which NumPy's description of the format puts at byte 8."""
+    size = 2 if version == (1, 0) else 4
+    length = data.index(b"\n") + 1 - 8 - size
+    return data[:8] + length.to_bytes(size, "little") + data[8 + size :]
+
+
+def test_threads_leave_standard_error_as_it_was(capfd):
+    before = os.fstat(2)
+    barrier = threading.Barrier(2, timeout=0.05)
+
+    def use():
+        for _ in range(20):
+            with sources._silent(), sources._silent():  # twice by one thread, too
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    barrier.wait()  # both inside at once, if they can be
+                os.write(2, b"not heard")
+
+    threads = [threading.Thread(target=use) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert os.path.samestat(os.fstat(2), before)
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+def test_more_files_than_arguments_may_be(monkeypatch):
+    code = "import os, sys\nif sys.stdin.buffer.read().count(b'x' * 200) != {}: os.abort()"
+    paths = [Path("x" * 200)] * 40_000  # 8 MB; Linux passes on 6 at most
+    monkeypatch.setattr(sources, "_PROBE", code.format(40_000))
+    sources._probe(paths)
+    monkeypatch.setattr(sources, "_PROBE", code.format(40_001))
+    with pytest.raises(InputError):
+        sources._probe(paths)
+
+
+def test_names_of_parquet_files_may_have_line_feeds(tmp_path, samples, monkeypatch):
+    paths = [tmp_path / name for name in ("a\nb", "c\nd", "e\nf")]
+    for path in paths:
+        path.write_bytes(samples[".parquet"])
+    assert sources.parquet(paths).height == 9
+    ending = sources._PROBE.replace("lazy.collect()", "b'd' in name[-2:] and os.abort()")
+    monkeypatch.setattr(sources, "_PROBE", ending)
+    with pytest.raises(InputError, match=r"/c\\nd cannot be read: it is damaged inside"):
+        sources.parquet(paths)
+
+
+def test_broken_parquet_is_read_or_refused(tmp_path, samples):
+    """Few, since each takes a process of its own."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "t.parquet"
+    for k in range(4):
+        data = bytearray(samples[".parquet"])
+        data[rng.integers(len(data))] = rng.integers(256)
+        path.write_bytes(data[: rng.integers(len(data))] if k % 2 else data)
+        with contextlib.suppress(InputError):
+            check(read(path))
+
+
+def test_a_parquet_file_that_ends_the_process_is_refused(tmp_path, samples, monkeypatch):
+    path = tmp_path / "t.parquet"
+    path.write_bytes(samples[".parquet"])
+    assert read(path).report.rows == 3
+    ending = sources._PROBE.replace("lazy.collect()", "import os; os.abort()")
+    assert ending != sources._PROBE
+    monkeypatch.setattr(sources, "_PROBE", ending)
+    with pytest.raises(InputError, match=r"t\.parquet cannot be read: it is damaged inside"):
+        read(path)
