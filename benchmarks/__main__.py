@@ -14,13 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import engine, estimator
-from rethink.book.pages import Request, pages, requests
+from rethink.book.inputs import asked_by_all, wanted_by
+from rethink.book.pages import Edition, Request
 from rethink.data import Dataset, fashion_mnist
 from rethink.paths import repository, write_text
-from rethink.runs import tasks as experiments_of
-from rethink.runs.store import MEASURED, Store, key
-from rethink.runs.study import specifications
-from rethink.trainer import MILESTONES, environment
+from rethink.runs import tasks
+from rethink.runs.machine import environment
+from rethink.runs.store import Store
+from rethink.runs.training_results import record
+from rethink.trainer import MILESTONES
 
 console = Console(highlight=False, width=100)
 LARGE, _, SMALL = engine.NETWORKS
@@ -105,53 +107,66 @@ def rounded(found: Any) -> Any:
 
 
 def studies(root: Path, data: Dataset, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Hold the time that the records of the book took against their matrix products alone.
+    """Hold the time that the training runs of the book took against their matrix products alone.
 
     Members of two studies count for the first. Products are those of the training steps and of the
     evaluations after them, as timed by `engine.anatomy`.
     """
-    store, parts = Store.here(), {tuple(entry["hidden"]): entry for entry in steps}
-    seen, found = set(), []
+    parts = {tuple(entry["hidden"]): entry for entry in steps}
     rows, test_rows = len(data.train_images), len(data.test_images)
-    for asked in shown(root, "runs"):
-        members = [s for s in specifications(asked.name, **asked.parameters) if s not in seen]
-        seen |= set(members)
+    seen: set[str] = set()
+    found = []
+    for asked in shown(root):
+        if asked.experiment != "training_runs":
+            continue
+        members = [task for task in wanted_by([asked]) if task.text not in seen]
+        seen |= {task.text for task in members}
         seconds = products = 0.0
-        for spec in members:
-            record = store.get(key(spec, data.digest))
-            if record is None:
-                raise LookupError(f"{spec} has no record; run `make book` first")
-            entry, trained = parts[spec.hidden], round(0.8 * rows) * spec.share
+        for result in results_of(members, data):
+            run = record(result)
+            spec = run.spec
+            entry = parts[spec.hidden]
+            trained = round(0.8 * rows) * spec.share
             looks = len({e for e in MILESTONES if e < spec.epochs} | {spec.epochs})
             evaluated = spec.epochs * (0.2 * rows + test_rows) + looks * rows + test_rows
-            seconds += record.seconds
+            seconds += run.seconds
             products += spec.epochs * trained / spec.batch * entry["products"] / 1e6
             products += evaluated / 1e3 * entry["evaluation_products"] / 1e6
         found.append(
-            {"study": asked.name, "members": len(members), "seconds": seconds, "products": products}
+            {
+                "study": asked.parameters["study"],
+                "members": len(members),
+                "seconds": seconds,
+                "products": products,
+            }
         )
     return found
 
 
 def experiments(root: Path, data: Dataset) -> list[dict[str, Any]]:
     """Add up the time that the other measurements of the book took, by experiment."""
-    store, found = Store.here(MEASURED), []
-    for asked in shown(root, "measure"):
-        tasks = tasks.tasks(asked.name, **asked.parameters)
-        results = [store.arrays(tasks.key(task, data.digest)) for task in tasks]
-        if any(result is None for result in results):
-            raise LookupError(f"{asked.name} has tasks without a result; run `make book` first")
-        seconds = sum(tasks.seconds(result) for result in results if result is not None)
-        found.append({"experiment": asked.name, "tasks": len(tasks), "seconds": seconds})
+    found = []
+    for asked in shown(root):
+        if asked.experiment == "training_runs":
+            continue
+        results = results_of(wanted_by([asked]), data)
+        seconds = sum(tasks.seconds(result) for result in results)
+        found.append({"experiment": asked.experiment, "tasks": len(results), "seconds": seconds})
     return found
 
 
-def shown(root: Path, kind: str) -> list[Request]:
+def results_of(wanted: list[tasks.Task], data: Dataset) -> list[tasks.Arrays]:
+    """Return the results of tasks, all of which must be there."""
+    store = Store.here()
+    found = [store.get(tasks.key(task, data.digest)) for task in wanted]
+    if any(result is None for result in found):
+        raise LookupError(f"{wanted[0].experiment} lacks a result; run `make book` first")
+    return [result for result in found if result is not None]
+
+
+def shown(root: Path) -> list[Request]:
     """Return what the pages of the book ask for, each once."""
-    found: list[Request] = []
-    for page in pages(root):
-        found += [r for r in requests(root, page, {}) if r.kind == kind and r not in found]
-    return found
+    return asked_by_all(Edition.full(root))
 
 
 def ratios(entries: dict[Any, list[float]], slow: Any, quick: Any) -> tuple[float, float, float]:

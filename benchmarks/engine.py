@@ -20,10 +20,9 @@ import joblib
 from benchmarks.memory import peak_megabytes
 from rethink._torchvision import import_torchvision
 from rethink.data import Dataset, fashion_mnist, split
+from rethink.experiments.training_runs import SEVEN, stacks
 from rethink.paths import cache_folder
 from rethink.protocol import Spec
-from rethink.runs.study import SEVEN
-from rethink.runs.sweep import stacks
 
 NETWORKS = ((256, 128, 128), (32, 16, 16), (8, 4, 4))
 SEEDS = 5

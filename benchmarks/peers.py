@@ -32,7 +32,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 from rethink.data import fashion_mnist
 from rethink.paths import cache_folder, repository, write_text
-from rethink.trainer import environment
+from rethink.runs.machine import environment
 
 FILES = ("breast_cancer", "digits", "Fashion-MNIST")  # from small to large
 REPEATS = 3

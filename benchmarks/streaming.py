@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
     if folder:
         # Not above: what is imported there counts in the memory of every contender.
         from benchmarks.__main__ import rounded
-        from rethink.trainer import environment
+        from rethink.runs.machine import environment
 
         found = {"environment": environment(), "cores": joblib.cpu_count(), "runs": runs}
         write_text(folder / "book" / "streaming.json", json.dumps(rounded(found), indent=1) + "\n")

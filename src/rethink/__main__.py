@@ -20,7 +20,7 @@ import typer
 
 from rethink.book.browser import BrowserError, find
 from rethink.book.build import execute, make, publish
-from rethink.book.inputs import track, train
+from rethink.book.inputs import make_results, track
 from rethink.book.pages import (
     Edition,
     ParameterError,
@@ -141,7 +141,7 @@ def chapter(
         settings(here, page, given)
         folder = here / "_build" / "chapter"
         edition = replace(edition, build=folder, overrides={page: given})
-    shown = train(edition, [page], False, Workers(workers, device, dask))[page]
+    shown = make_results(edition, [page], False, Workers(workers, device, dask))[page]
     output = edition.build / f"{page}.ipynb" if given else edition.book / f"{page}.ipynb"
     seconds = execute(edition, page, stamp(edition, page, shown.digest), output)
     print(f"{page} took {seconds:.0f} s: {output}")

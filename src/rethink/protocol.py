@@ -1,6 +1,7 @@
 """What a training run is: its specification, and the record of what it measured."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,8 @@ class Record:
         train_confusion: counts, shape (classes, classes), true (as trained on) by predicted.
         validation_confusion: the same for the validation rows.
         test_predictions: predicted class of every test row, shape (n_test,), uint8.
-        seconds: the stack's time, divided by its members.
-        environment: machine and versions; not part of the result.
+        seconds: the stack's time, divided by its members; known of what was kept.
+        environment: machine and versions, likewise; neither is part of the result.
     """
 
     spec: Spec
@@ -62,3 +63,26 @@ class Record:
     test_predictions: NDArray[np.uint8]
     seconds: float = 0.0
     environment: dict[str, str] = field(default_factory=dict)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was measured as named arrays, a curve as ``curves.`` and its name."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        return arrays | {f"curves.{name}": curve for name, curve in self.curves.items()}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        spec: Spec,
+        arrays: dict[str, NDArray[Any]],
+        seconds: float = 0.0,
+        environment: dict[str, str] | None = None,
+    ) -> "Record":
+        """Return the record whose named arrays these are; others of them do not count."""
+        curves = {
+            name.removeprefix("curves."): curve
+            for name, curve in arrays.items()
+            if name.startswith("curves.")
+        }
+        own = {each.name: arrays[each.name] for each in fields(cls) if each.name in arrays}
+        return cls(spec, curves, seconds=seconds, environment=environment or {}, **own)

@@ -6,9 +6,6 @@ Everything random belongs to a member and comes from its seed alone, and arithme
 thread, so a record depends neither on the other members of its stack nor on the number of workers.
 """
 
-import os
-import platform
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -65,7 +62,6 @@ def _train(
     device: torch.device,
     after_epoch: Callable[[], None] | None,
 ) -> list[Record]:
-    start = time.perf_counter()
     stack, epochs = Stack(specs, data, device), specs[0].epochs
     milestones = [e for e in MILESTONES if e < epochs] + [epochs]
     curves: dict[str, list[Floats]] = {
@@ -89,8 +85,6 @@ def _train(
     train_confusion = _confusions(stack.labels, everywhere, stack.training, classes)
     validation_confusion = _confusions(stack.labels, everywhere, stack.validation, classes)
     test_predictions = stack.predict(stack.test_images[None]).cpu().numpy().astype(np.uint8)
-    seconds = (time.perf_counter() - start) / len(specs)
-    described = environment(device)
     return [
         Record(
             spec=spec,
@@ -101,8 +95,6 @@ def _train(
             train_confusion=train_confusion[member],
             validation_confusion=validation_confusion[member],
             test_predictions=test_predictions[member],
-            seconds=seconds,
-            environment=described,
         )
         for member, spec in enumerate(specs)
     ]
@@ -262,26 +254,3 @@ def _validate(specs: Sequence[Spec]) -> None:
         for name in ("epochs", "batch"):
             if getattr(spec, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, but {getattr(spec, name)} was passed")
-
-
-def environment(device: torch.device | str = "cpu") -> dict[str, str]:
-    """Describe what the last bits of a result depend on: processor, libraries, device."""
-    kind = torch.device(device)
-    return {
-        "device": torch.cuda.get_device_name(kind) if kind.type == "cuda" else kind.type,
-        "processor": _processor(),
-        "vector": torch.backends.cpu.get_cpu_capability(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-    }
-
-
-def _processor() -> str:
-    """Name the processor; the operating system keeps the name in different places."""
-    if os.path.exists("/proc/cpuinfo"):  # noqa: PTH110
-        with open("/proc/cpuinfo", encoding="utf-8") as info:  # noqa: PTH123
-            for line in info:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

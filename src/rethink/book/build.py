@@ -14,7 +14,7 @@ from typing import Any
 from rethink.paths import write_bytes, write_text
 from rethink.book.pages import Edition, PressError, inputs_digest, pages, read, settings, stamp, summarises
 from rethink.book.page_note import Shown, commit, note
-from rethink.book.inputs import load, look, runs, train
+from rethink.book.inputs import load, look, make_results, training_runs
 from rethink.progress import console, in_words
 from rethink.runs.workers import Workers
 
@@ -44,7 +44,7 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
     order = pages(edition.root)
     for page in order:
         settings(edition.root, page, edition.overrides.get(page, {}))
-    shown = train(edition, order, fresh, workers)
+    shown = make_results(edition, order, fresh, workers)
     trained = time.perf_counter()
     state, results = load(edition), _results(edition) if fresh else {}
     order.sort(key=lambda page: summarises(read(edition.root, page)))
@@ -198,5 +198,5 @@ def _downloads(edition: Edition) -> dict[str, str]:
 
     if "runs" not in pages(edition.root):
         return {}
-    found = runs(edition)
+    found = training_runs(edition)
     return {"runs.csv": run_tables.runs_csv(found), "curves.csv": run_tables.curves_csv(found)}

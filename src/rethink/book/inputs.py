@@ -1,4 +1,4 @@
-"""The runs and measurements that pages show: made where they are missing, sampled, and compared.
+"""The results that pages show: made where they are missing, sampled, and compared.
 
 What takes seconds to import is imported where it is needed, so that a call with nothing to do is
 over at once.
@@ -6,113 +6,115 @@ over at once.
 
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rethink.paths import write_text
-from rethink.book.pages import Edition, PressError, Request, pages, read, requests, shows_seconds
 from rethink.book.page_note import Shown
+from rethink.book.pages import Edition, PressError, Request, pages, read, requests, root, shows_everything, shows_seconds
+from rethink.paths import write_text
 from rethink.progress import console, in_words
 from rethink.runs.workers import LOCAL, Workers
 
-SAMPLE_SECONDS = 20.0  # for the sample of published records that is trained again
+if TYPE_CHECKING:
+    from rethink.data import Dataset
+    from rethink.protocol import Record
+    from rethink.runs.audit import Audit, Coverage
+    from rethink.runs.carry_out import Progress
+    from rethink.runs.store import Store
+    from rethink.runs.study import Results
+    from rethink.runs.tasks import Arrays, Task
+
+SAMPLE_SECONDS = 20.0  # of each core, for the sample of published results that is made again
 
 
-def look(edition: Edition, names: list[str], sources: Any = None) -> dict[str, Shown]:
-    """Say what pages show of the runs and measurements that there are.
+def look(edition: Edition, names: list[str]) -> dict[str, Shown]:
+    """Say what pages show of the results that there are.
 
     Args:
         edition: the book.
         names: its pages.
-        sources: where runs and measurements are, by default here.
 
     Raises:
         PressError: if some are missing.
     """
-    from rethink.runs import tasks, store
     from rethink.data import fashion_mnist
+    from rethink.runs import store, tasks
 
-    data = fashion_mnist()
+    data, there = fashion_mnist(), store.Store.here()
     found = {}
-    trained, measured = sources or _stores()
     for page in names:
-        asked = requests(edition.root, page, edition.overrides.get(page, {}))
-        specs, tasks = (list(dict.fromkeys(wanted(asked, k))) for k in ("runs", "measure"))
-        parts = [trained.arrays(store.key(spec, data.digest)) for spec in specs]
-        parts += [measured.arrays(tasks.key(task, data.digest)) for task in tasks]
+        asked = asked_by(edition, page)
+        wanted = wanted_by(asked)
+        results = [there.get(tasks.key(task, data.digest)) for task in wanted]
+        known = [result for result in results if result is not None]
+        if len(known) < len(wanted):
+            raise PressError(f"{page} shows results that are not there; run `make book` first")
         timed = shows_seconds(read(edition.root, page))
-        digest = store.arrays_digest if timed else store.shown_digest
-        if None in parts:
-            raise PressError(f"{page} shows runs that are not there; run `make book` first")
+        digest = store.whole_digest if timed else store.result_digest
+        trained = sum(task.experiment == "training_runs" for task in wanted)
         found[page] = Shown(
-            digest=digest(parts),
+            digest=digest(known),
             data=data.digest,
-            runs=len(specs),
-            measurements=len(tasks),
-            seeds=max((request.parameters["seeds"] for request in asked), default=0),
-            seconds=sum(map(tasks.seconds, parts)),
+            runs=trained,
+            measurements=len(wanted) - trained,
+            seeds=max((request.parameters.get("seeds", 0) for request in asked), default=0),
+            seconds=sum(map(tasks.seconds, known)),
         )
     return found
 
 
-def train(
+def make_results(
     edition: Edition, names: list[str], fresh: bool, workers: Workers = LOCAL
 ) -> dict[str, Shown]:
-    """See to the runs and measurements that pages show, and say what each shows of them."""
-    from rethink.runs import tasks, store
+    """See to the results that pages show, and say what each shows of them.
+
+    Args:
+        edition: the book.
+        names: its pages.
+        fresh: whether all are made anew, whatever there is, and held against what there was.
+        workers: who does it.
+
+    Raises:
+        PressError: if a result does not stand, or, of fresh ones, not all could be compared. Then
+            the fresh ones are published all the same.
+    """
     from rethink.data import fashion_mnist
-    from rethink.paths import cache_folder
+    from rethink.runs import store, tasks
 
     data = fashion_mnist()
-    asked = {page: requests(edition.root, page, edition.overrides.get(page, {})) for page in names}
-    specs = list(dict.fromkeys(s for each in asked.values() for s in wanted(each, "runs")))
-    every = list(dict.fromkeys(t for each in asked.values() for t in wanted(each, "measure")))
-    stores = _stores()
+    wanted = wanted_by([request for page in names for request in asked_by(edition, page)])
+    keys = {task.text: tasks.key(task, data.digest) for task in wanted}
+    there = store.Store.here()
+    # A folder of its own, so that what an interrupted call did is not done again.
+    source = store.Store(there.folder.with_name("fresh"), None) if fresh else there
+    _do_missing(wanted, data, source, workers)
+
+    made = {task.text: source.get(keys[task.text]) or {} for task in wanted}
     published = edition.book == Edition.full(edition.root).book and not edition.overrides
-    sources = stores
-    if fresh:
-        # A folder of its own, so that what an interrupted call did is not done again.
-        fresh_folder = cache_folder() / "fresh"
-        sources = [store.Store(fresh_folder / store.folder.name, None) for store in stores]
-    _train_missing(specs, data, sources[0], workers)
-    _measure_missing(every, data, sources[1], workers)
-    sorts: list[list[Any]] = [specs, every]
-    named: dict[Any, str] = {spec: store.key(spec, data.digest) for spec in specs}
-    named |= {task: tasks.key(task, data.digest) for task in every}
-    found = {
-        named[each]: source.arrays(named[each]) or {}
-        for source, sort in zip(sources, sorts, strict=True)
-        for each in sort
-    }
     whole = published and names == pages(edition.root)
+    fault = ""
     if fresh:
-        old, new = stores[0], sources[0]
-        _compare([(old.get(named[spec]), new.get(named[spec])) for spec in specs])
-        _compare_measured([(t, stores[1].arrays(named[t]), found[named[t]]) for t in every])
-        for store, sort in zip(stores, sorts, strict=True):
-            for each in sort:
-                store.put_arrays(named[each], found[named[each]])
-    elif whole and specs and len(stores[0]):
-        _sample(edition, specs, every, data, stores, workers)
+        fault = _compare_all(wanted, list(there.published.values()), made, whole)
+        for task in wanted:
+            there.put(keys[task.text], made[task.text])
+    elif whole and wanted and there.published:
+        _sample(edition, wanted, data, there, workers)
     if whole:
-        for file, sort in zip((store.PUBLISHED, store.MEASURED), sorts, strict=True):
-            parts = {named[each]: found[named[each]] for each in sort}
-            store.publish(edition.root / file, parts)
+        results = {keys[task.text]: made[task.text] for task in wanted}
+        store.publish(edition.root / store.PUBLISHED, results)
     # What pages will read: the published results before all others.
     shown = look(edition, names)
     if fresh:
-        shutil.rmtree(fresh_folder, ignore_errors=True)
+        shutil.rmtree(source.folder, ignore_errors=True)
+    if fault:
+        raise PressError(fault)
     return shown
-
-
-def _stores() -> list[Any]:
-    """Return where runs and where measurements are found here."""
-    from rethink.runs import store
-
-    return [store.Store.here(file) for file in (store.PUBLISHED, store.MEASURED)]
 
 
 def track(edition: Edition, tracker: str) -> None:
@@ -121,184 +123,214 @@ def track(edition: Edition, tracker: str) -> None:
     Raises:
         TrackingError: as `tracking.track`.
     """
-    from rethink.runs import tracking
     from rethink.paths import cache_folder
+    from rethink.runs import tracking
 
     with console.status("logging the training runs"):
-        found = runs(edition)
-        said = tracking.track(tracker, found, cache_folder() / "wandb")
+        said = tracking.track(tracker, training_runs(edition), cache_folder() / "wandb")
     console.print(said, markup=False, soft_wrap=True)
 
 
-def runs(edition: Edition) -> dict[str, Any]:
+def training_runs(edition: Edition) -> dict[str, "Record"]:
     """Return the record of every training run that the book shows, by its key.
 
     Raises:
         PressError: if some are missing.
     """
-    from rethink.runs import store
     from rethink.data import fashion_mnist
+    from rethink.runs import store, tasks
+    from rethink.runs.training_results import record
 
-    data, store = fashion_mnist(), store.Store.here()
-    names = [
-        store.key(spec, data.digest)
-        for page in pages(edition.root)
-        for spec in wanted(requests(edition.root, page, edition.overrides.get(page, {})), "runs")
-    ]
-    found = {name: store.get(name) for name in dict.fromkeys(names)}
-    if None in found.values():
-        raise PressError("some training runs are not there; run `make book` first")
+    data, there = fashion_mnist(), store.Store.here()
+    found = {}
+    for task in wanted_by(asked_by_all(edition)):
+        if task.experiment != "training_runs":
+            continue
+        name = tasks.key(task, data.digest)
+        result = there.get(name)
+        if result is None:
+            raise PressError("some training runs are not there; run `make book` first")
+        found[name] = record(result)
     return found
 
 
-def wanted(asked: list[Request], kind: str) -> list[Any]:
-    """Return what requests of a kind stand for: specifications of runs, or tasks of experiments."""
-    from rethink.runs import tasks, study
+def everything() -> "dict[str, Results]":
+    """Return all results that the pages of the book under way show, by experiment.
 
-    find: Callable[..., list[Any]] = study.specifications if kind == "runs" else tasks.tasks
-    return [each for r in asked if r.kind == kind for each in find(r.name, **r.parameters)]
+    For pages that say of all of them how many there are, or list them. In a draft they are those of
+    its reduced parameters.
+    """
+    from rethink.runs.study import results_of
 
-
-def _train_missing(specs: list[Any], data: Any, store: Any, workers: Workers) -> None:
-    """Train what has no record, showing which stacks are under way and how long is left."""
-    from rethink.runs import store, sweep
-
-    missing = [s for s in specs if store.get(store.key(s, data.digest)) is None]
-    if not missing:
-        return
-    with workers.connected(data):
-        at_once = min(workers.number(), len(sweep.stacks(missing)))
-        # Two busy cores of one processor are slower than one alone: the estimate is a rough one.
-        expected = sweep.unit_seconds(data) * sum(map(sweep.cost, missing)) / at_once
-        _work(
-            f"Training {len(missing)} networks with {at_once} workers",
-            expected,
-            lambda show: sweep.train_missing(missing, data, store, workers, show),
-        )
+    overrides = json.loads(os.environ.get("RETHINK_REDUCED") or "{}")
+    edition = replace(Edition.full(root()), overrides=overrides)
+    by_experiment: dict[str, list[Task]] = {}
+    for task in wanted_by(asked_by_all(edition)):
+        by_experiment.setdefault(task.experiment, []).append(task)
+    return {name: results_of(by_experiment[name]) for name in sorted(by_experiment)}
 
 
-def _measure_missing(tasks: list[Any], data: Any, store: Any, workers: Workers) -> None:
-    """Carry out what has no result, showing how long is left."""
+def asked_by(edition: Edition, page: str) -> list[Request]:
+    """Return what a page asks for; one that asks for `everything`, for what all pages do."""
+    if shows_everything(read(edition.root, page)):
+        return asked_by_all(edition)
+    return requests(edition.root, page, edition.overrides.get(page, {}))
+
+
+def asked_by_all(edition: Edition) -> list[Request]:
+    """Return what the pages of the book ask for, in their order, each once."""
+    found: list[Request] = []
+    for page in pages(edition.root):
+        asked = requests(edition.root, page, edition.overrides.get(page, {}))
+        found += [request for request in asked if request not in found]
+    return found
+
+
+def wanted_by(asked: Sequence[Request]) -> "list[Task]":
+    """Return the tasks that requests stand for, each once."""
     from rethink.runs import tasks
 
-    missing = [t for t in tasks if store.arrays(tasks.key(t, data.digest)) is None]
+    wanted = [task for each in asked for task in tasks.tasks(each.experiment, **each.parameters)]
+    return list({task.text: task for task in wanted}.values())
+
+
+def _do_missing(
+    wanted: "list[Task]", data: "Dataset", store: "Store", workers: Workers
+) -> None:
+    """Do what has no result, showing what is under way and how long is left."""
+    from rethink.runs.carry_out import do_missing, missing_of
+    from rethink.runs.tasks import groups
+
+    missing = missing_of(wanted, data, store)
     if not missing:
         return
+    trained = sum(task.experiment == "training_runs" for task in missing)
     with workers.connected(data):
-        at_once = min(workers.number(), len(missing))
+        at_once = min(workers.number(), len(groups(missing)))
+        # Two busy cores of one processor are slower than one alone: the estimate is a rough one.
+        expected = sum(task.seconds for task in missing) / at_once
         _work(
-            f"Measuring {len(missing)} things more with {at_once} workers",
-            sum(task.seconds for task in missing) / at_once,
-            lambda show: tasks.measure_missing(missing, data, store, workers, show),
+            f"Training {trained} networks and measuring {len(missing) - trained} things more with "
+            f"{at_once} workers",
+            expected,
+            lambda show: do_missing(missing, data, store, workers, show),
         )
 
 
-def _work(what: str, expected: float, do: Callable[[Callable[[Any], None]], object]) -> None:
+def _work(what: str, expected: float, do: "Callable[[Callable[[Progress], None]], object]") -> None:
     """Say how long something takes, do it, and show how far it is."""
     console.print(f"{what}: about {in_words(expected)}. Ctrl-C loses only what is under way.")
     start = time.perf_counter()
     with console.status("starting") as status:
         said = start
 
-        def show(progress: Any) -> None:
+        def show(progress: "Progress") -> None:
             nonlocal said
             names = ", ".join(
-                f"{len(stack)} × {list(stack[0].hidden)} epoch {epochs} of {stack[0].epochs}"
-                for stack, epochs in progress.running
+                f"{len(group)} × {group[0].label} {share:.0%}" for group, share in progress.running
             )
             line = f"{progress.done:4.0%} done, {in_words(progress.left)} left"
             line += f": {names}" if names else ""
             status.update(line)
             if not console.is_terminal and time.perf_counter() - said > 20:
                 said = time.perf_counter()
-                console.print(f"  {line}", soft_wrap=True)
+                console.print(f"  {line}", soft_wrap=True, markup=False)
 
         do(show)
     console.print(f"  done in {in_words(time.perf_counter() - start)}")
 
 
 def _sample(
-    edition: Edition,
-    specs: list[Any],
-    tasks: list[Any],
-    data: Any,
-    stores: list[Any],
-    workers: Workers,
+    edition: Edition, wanted: "list[Task]", data: "Dataset", store: "Store", workers: Workers
 ) -> None:
     """Do a random sample of what is published again, once for each state of it."""
-    from rethink.runs import store, study
+    from rethink.runs import store as stores
+    from rethink.runs.audit import compare, sample
+    from rethink.runs.carry_out import do_missing
+    from rethink.runs.tasks import key
 
     state = load(edition)
-    files = [edition.root / file for file in (store.PUBLISHED, store.MEASURED)]
-    digest = "".join(map(_digest, files))
+    digest = _digest(edition.root / stores.PUBLISHED)
     if state.get("sampled") == digest:
         return
     console.print(
-        f"Checking a random sample of {len(stores[0])} published records and {len(stores[1])} "
-        f"measurements: about {in_words(2 * SAMPLE_SECONDS)}."
+        f"Checking a random sample of {len(store.published)} published results: about "
+        f"{in_words(SAMPLE_SECONDS)}."
     )
-    with workers.connected(data):
-        audits = study.audit(specs, data, stores[0], SAMPLE_SECONDS)
-    _judge(audits, [audit for audit in audits if not audit.passed])
-    _judge_measured(study.repeat(tasks, data, stores[1], SAMPLE_SECONDS))
+    with (
+        workers.connected(data),
+        tempfile.TemporaryDirectory(prefix="rethink-") as folder,
+    ):
+        drawn = sample(wanted, SAMPLE_SECONDS * workers.number())
+        again = stores.Store(Path(folder), None)
+        do_missing([shorter for _, shorter in drawn], data, again, workers)
+        audits = []
+        for task, shorter in drawn:
+            old, new = store.get(key(task, data.digest)), again.get(key(shorter, data.digest))
+            if old is not None and new is not None:
+                audits.append(compare(shorter, old, new))
+    _judge(audits)
     state["sampled"] = digest
     write_text(edition.build / "executed.json", json.dumps(state, indent=1))
 
 
-def _compare(pairs: list[tuple[Any, Any]]) -> None:
-    """Hold all fresh records against those there were.
+def _compare_all(
+    wanted: "list[Task]", published: "list[Arrays]", made: "dict[str, Arrays]", whole: bool
+) -> str:
+    """Hold fresh results against the published ones, whatever their keys; return what is amiss.
 
-    On another type of machine a difference is news and no fault: the fresh ones take their place.
+    On another type of machine a difference within its tolerance is news and no fault: the fresh
+    results take the place of the old ones.
     """
-    from rethink.runs import study
+    from rethink.runs.audit import compare_all
 
-    audits = [study.compare(old, new) for old, new in pairs if old is not None]
-    _judge(audits, [audit for audit in audits if audit.same_machine and not audit.equal])
-
-
-def _compare_measured(triples: list[tuple[Any, Any, Any]]) -> None:
-    """Hold all fresh measurements against those there were, in the same way."""
-    from rethink.runs import tasks, study
-
-    _judge_measured(
-        [
-            study.Repeat(task, tasks.same_machine(old, new), tasks.equal(old, new))
-            for task, old, new in triples
-            if old is not None
-        ]
-    )
+    if not published:
+        console.print("  Nothing is published yet, so there is nothing to hold them against.")
+        return ""
+    coverage = compare_all(wanted, published, made)
+    _judge(coverage.audits)
+    return _gaps(coverage, len(wanted)) if whole else ""
 
 
-def _judge_measured(repeats: list[Any]) -> None:
-    """Say how repeated measurements compare, and refuse those that failed."""
-    if not repeats:
-        return
-    equal = sum(repeat.equal for repeat in repeats)
-    console.print(f"  {equal} of {len(repeats)} repeated measurements are equal bit for bit.")
-    for repeat in repeats:
-        if not repeat.passed:
-            raise PressError(
-                f"the measurement {repeat.task} does not stand: done again it is another. Restore "
-                "book/measurements.npz, or delete it and measure all anew with `make book`."
-            )
+def _gaps(coverage: "Coverage", wanted: int) -> str:
+    """Say what could not be compared; nothing if all was."""
+    if coverage.whole:
+        return ""
+    said = [f"{len(coverage.audits)} of {wanted} results were compared"]
+    if coverage.new:
+        said.append(f"there was none to hold {', '.join(map(str, coverage.new[:3]))} against")
+    if coverage.left:
+        said.append(f"nothing asks for {', '.join(coverage.left[:3])} any more")
+    more = max(0, len(coverage.new) - 3) + max(0, len(coverage.left) - 3)
+    said += [f"and so for {more} more"] if more else []
+    return "; ".join(said) + ". What was made is published: the next call compares all."
 
 
-def _judge(audits: list[Any], failed: list[Any]) -> None:
-    """Say how retrained records compare, and refuse those that failed."""
+def _judge(audits: "list[Audit]") -> None:
+    """Say how repeated results compare, and refuse those that failed."""
     if not audits:
         return
-    equal = sum(audit.equal for audit in audits)
-    largest = max(audit.difference for audit in audits)
-    console.print(
-        f"  {equal} of {len(audits)} retrained records are equal bit for bit"
-        + ("." if equal == len(audits) else f"; accuracies differ by {largest:.4f} at most.")
-    )
-    for audit in failed:
-        raise PressError(
-            f"the record of {audit.spec} does not stand: trained again for {audit.epochs} epochs "
-            f"its accuracies differ by up to {audit.difference:.4f}. Restore book/runs.npz, or "
-            "delete it and train all records anew with `make book`."
-        )
+    for kind, some in (
+        ("training runs", [a for a in audits if a.task.experiment == "training_runs"]),
+        ("other measurements", [a for a in audits if a.task.experiment != "training_runs"]),
+    ):
+        equal = sum(audit.equal for audit in some)
+        elsewhere = sum(not audit.same_machine for audit in some)
+        differences = [audit.difference for audit in some if audit.difference > 0]
+        line = f"  {equal} of {len(some)} {kind} made again are equal bit for bit"
+        if elsewhere:
+            line += f", {elsewhere} of them held against another type of machine"
+        if differences:
+            line += f"; they lie {max(differences):.4f} apart at most"
+        if some:
+            console.print(f"{line}.", soft_wrap=True)
+    for audit in audits:
+        if not audit.passed:
+            far = f", {audit.difference:.4f} away" if audit.difference > 0 else ""
+            raise PressError(
+                f"the result of {audit.task} does not stand: made again it is another{far}. "
+                "Restore book/records.npz, or delete it and make all anew with `make book`."
+            )
 
 
 def load(edition: Edition) -> dict[str, Any]:
@@ -312,5 +344,3 @@ def load(edition: Edition) -> dict[str, Any]:
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
-
-

@@ -38,7 +38,7 @@ def execute(
     unfinished = edition.build / "unfinished" / f"{page}.ipynb"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     # Also where this page has no parameters to reduce: it may read what reduced ones found.
-    reduced = "1" if edition.overrides else ""
+    reduced = json.dumps(edition.overrides) if edition.overrides else ""
     surroundings = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": reduced}
     before = {name: os.environ.get(name) for name in surroundings}
     os.environ.update(surroundings)

@@ -171,18 +171,17 @@ def _trees(notebook: NotebookNode) -> list[ast.Module]:
 
 @dataclass(frozen=True)
 class Request:
-    """What a page asks of `study`: ``runs`` of a study, or what an experiment can ``measure``."""
+    """What a page asks of `study.results`: an experiment, and the parameters of its tasks."""
 
-    kind: str
-    name: str
+    experiment: str
     parameters: dict[str, Any]
 
 
 def requests(root: Path, page: str, overrides: dict[str, Any]) -> list[Request]:
     """Return what a page shows that must be there before it is executed.
 
-    It stands in its code as calls ``study.runs("name", seeds=…, epochs=…)`` and
-    ``study.measure("name", seeds=…)`` whose values are numbers or parameters of the page.
+    It stands in its code as calls ``study.results("name", seeds=…)`` whose values are parameters of
+    the page, or numbers or texts.
 
     Raises:
         PressError: if a call is written in another way.
@@ -191,53 +190,43 @@ def requests(root: Path, page: str, overrides: dict[str, Any]) -> list[Request]:
     found = []
     for tree in _trees(read(root, page)):
         for node in ast.walk(tree):
-            if not (isinstance(node, ast.Call) and ast.unparse(node.func) in _REQUESTS):
+            if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "study.results"):
                 continue
-            kind = _REQUESTS[ast.unparse(node.func)]
             try:
                 (name,) = (ast.literal_eval(argument) for argument in node.args)
-                given = {str(word.arg): word.value for word in node.keywords}
                 parameters = {
-                    word: values[value.id]
-                    if isinstance(value, ast.Name)
-                    else ast.literal_eval(value)
-                    for word, value in given.items()
+                    str(word.arg): values[word.value.id]
+                    if isinstance(word.value, ast.Name)
+                    else ast.literal_eval(word.value)
+                    for word in node.keywords
                 }
-                if not isinstance(name, str) or set(parameters) != {*kind[1:]}:
+                if not isinstance(name, str) or "None" in parameters:
                     raise ValueError
             except (KeyError, ValueError):
-                words = ", ".join(f"{word}=…" for word in kind[1:])
                 raise PressError(
-                    f"{page}: write study.{kind[0]}('name', {words}) with parameters of "
-                    f"the page or numbers, not {ast.unparse(node)}"
+                    f"{page}: write study.results('name', seeds=…) with parameters of the page, "
+                    f"numbers or texts, not {ast.unparse(node)}"
                 ) from None
-            found.append(Request(kind[0], name, parameters))
+            found.append(Request(name, parameters))
     return found
 
 
-# What is asked, and by which parameters.
-_REQUESTS = {
-    "study.runs": ("runs", "seeds", "epochs"),
-    "study.measure": ("measure", "seeds"),
-}
-
-
-def stamp(edition: Edition, page: str, runs_digest: str) -> str:
+def stamp(edition: Edition, page: str, results_digest: str) -> str:
     """Return the digest of everything that a page's execution depends on.
 
     Args:
         edition: the book.
         page: its name.
-        runs_digest: digest of the records of the studies that the page shows.
+        results_digest: digest of the results that the page shows.
     """
     notebook = read(edition.root, page)
-    parts = [page, runs_digest, json.dumps(edition.overrides.get(page, {}), sort_keys=True)]
+    parts = [page, results_digest, json.dumps(edition.overrides.get(page, {}), sort_keys=True)]
     files = [edition.root / "chapters" / f"{page}.md", edition.root / "requirements.txt"]
     needed = fingerprints.modules(_trees(notebook))
     files += [fingerprints.module_file(name) for name in sorted(needed)]
-    if "figures" in needed:
-        files += sorted(fingerprints.PACKAGE.glob("*.mplstyle"))
-    if "claims" in needed:
+    if "plots.figures" in needed:
+        files += sorted(fingerprints.PACKAGE.rglob("*.mplstyle"))
+    if "book.claims" in needed:
         files += sorted(fingerprints.PACKAGE.rglob("*.csv"))
     for name in BENCHMARKS:
         if any(Path(name).name in cell.source for cell in notebook.cells):
@@ -267,6 +256,11 @@ def inputs_digest(edition: Edition) -> str:
 def shows_seconds(notebook: NotebookNode) -> bool:
     """Tell whether a page says how long runs or measurements took, which differs where they do not."""
     return any(".seconds" in c.source for c in notebook.cells if c.cell_type == "code")
+
+
+def shows_everything(notebook: NotebookNode) -> bool:
+    """Tell whether a page says something of all results that the book shows."""
+    return any("inputs.everything(" in c.source for c in notebook.cells if c.cell_type == "code")
 
 
 def summarises(notebook: NotebookNode) -> bool:

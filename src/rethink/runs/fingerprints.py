@@ -5,8 +5,10 @@ import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-PACKAGE = Path(__file__).parent
+NAME = "rethink"
+PACKAGE = Path(__file__).parents[1]
 
 
 def module_file(name: str) -> Path:
@@ -27,7 +29,7 @@ def modules(trees: Iterable[ast.AST]) -> set[str]:
     return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _imported_by(source: str) -> frozenset[str]:
     return frozenset(_imported([ast.parse(source)]))
 
@@ -36,45 +38,22 @@ def _imported(trees: Iterable[ast.AST]) -> set[str]:
     names: set[str] = set()
     for tree in trees:
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rethink":
+            if isinstance(node, ast.ImportFrom) and _of_package(node):
                 # What is imported may be a module itself, or stand in one.
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
                 names.add(str(node.module))
             elif isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-    return {name.removeprefix("rethink.") for name in names if name.startswith("rethink.")}
-
-
-def code_digest(modules: dict[str, str | None]) -> str:
-    """Return a digest of the syntax of modules of this package.
-
-    Args:
-        modules: names, each with the one function of it that counts, or None for all of it.
-
-    Raises:
-        LookupError: if a module has no such function.
-    """
-    digest = hashlib.sha256()
-    for module, function in modules.items():
-        tree = ast.parse(module_file(module).read_text(encoding="utf-8"))
-        nodes: list[ast.AST] = [tree]
-        if function:
-            nodes = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
-            if not nodes:
-                raise LookupError(
-                    f"{module}.py has no function {function} to take a fingerprint of"
-                )
-        for node in nodes:
-            digest.update(_unparsed(node).encode())
-    return digest.hexdigest()
+    return {name.removeprefix(f"{NAME}.") for name in names if name.startswith(f"{NAME}.")}
 
 
 def slice_digest(module: str, name: str) -> str:
     """Return a digest of all code of this package that a function can come to run.
 
     Followed are the names that a statement reads: its own module's, those imported from modules of
-    this package, and attributes of such modules. Statements that define nothing always count.
-    What is found by a text at run time is not seen.
+    this package, and attributes of such modules. Statements that define nothing always count. What
+    is found by a text at run time is not seen. In which module a statement stands does not count,
+    nor does by which way it is imported: code that was moved is the same code.
 
     Args:
         module: such as ``experiments.labels``.
@@ -83,10 +62,10 @@ def slice_digest(module: str, name: str) -> str:
     Raises:
         LookupError: if the module does not define it.
     """
-    found: set[tuple[str, int]] = set()
-    pending = [(module, name)]
     if name not in _top(module)[1]:
         raise LookupError(f"{module}.py defines no {name} to take a fingerprint of")
+    found: set[tuple[str, int]] = set()
+    pending = [(module, name)]
     while pending:
         where, what = pending.pop()
         statements, places = _top(where)
@@ -95,11 +74,14 @@ def slice_digest(module: str, name: str) -> str:
             if (where, place) not in found:
                 found.add((where, place))
                 pending += _needed(where, statements[place])
-    digest = hashlib.sha256()
-    for where, place in sorted(found):
+    texts = []
+    for where, place in found:
         statement = _top(where)[0][place]
         if not isinstance(statement, (ast.Import, ast.ImportFrom)):
-            digest.update(f"{where}\0{_unparsed(statement)}\0".encode())
+            texts.append(_plain(where, statement))
+    digest = hashlib.sha256()
+    for text in sorted(texts):
+        digest.update(f"{text}\0".encode())
     return digest.hexdigest()
 
 
@@ -111,7 +93,7 @@ def _top(module: str) -> tuple[list[ast.stmt], dict[str, list[int]]]:
     return _top_of(module_file(module).read_text(encoding="utf-8"))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _top_of(source: str) -> tuple[list[ast.stmt], dict[str, list[int]]]:
     statements = [each for each in ast.parse(source).body if not _is_text(each)]
     places: dict[str, list[int]] = {_ALWAYS: []}
@@ -134,8 +116,6 @@ def _needed(module: str, statement: ast.stmt) -> list[tuple[str, str]]:
     """Return what a statement reads, as (module, name)."""
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
         return []  # those who read the name follow it
-    statements, places = _top(module)
-    inside = [n for n in ast.walk(statement) if isinstance(n, (ast.Import, ast.ImportFrom))]
     found: list[tuple[str, str]] = []
     owners = {
         id(node.value): node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)
@@ -143,11 +123,21 @@ def _needed(module: str, statement: ast.stmt) -> list[tuple[str, str]]:
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.append((module, node.id))
-            defining = [statements[place] for place in places.get(node.id, ())]
-            for each in (*defining, *inside):
-                if isinstance(each, (ast.Import, ast.ImportFrom)):
-                    found += _imports(each, node.id, owners.get(id(node), _ALL))
+            for each in _imports_of(module, statement, node.id):
+                found += _imports(each, node.id, owners.get(id(node), _ALL))
     return [(where, what) for where, what in found if module_file(where).exists()]
+
+
+def _imports_of(module: str, statement: ast.stmt, name: str) -> list[ast.Import | ast.ImportFrom]:
+    """Return the imports by which a statement can know a name: its module's and its own."""
+    statements, places = _top(module)
+    defining = [statements[place] for place in places.get(name, ())]
+    return [
+        each
+        for each in (*defining, *ast.walk(statement))
+        if isinstance(each, (ast.Import, ast.ImportFrom))
+        and any((alias.asname or alias.name.split(".")[0]) == name for alias in each.names)
+    ]
 
 
 def _imports(
@@ -163,22 +153,64 @@ def _imports(
             found += [(f"{source}.{each.name}", attribute), (source, each.name)]
         else:
             found.append((each.name, _ALL if "." in each.name and not each.asname else attribute))
-    package = "rethink"
     return [
-        (where.removeprefix(f"{package}."), what)
+        (where.removeprefix(f"{NAME}."), what)
         for where, what in found
-        if where.startswith(f"{package}.")
+        if where.startswith(f"{NAME}.")
     ]
 
 
-def _unparsed(node: ast.AST) -> str:
-    """Return code without comments and docstrings."""
-    copy = ast.parse(ast.unparse(node))
-    for inner in ast.walk(copy):
-        body = getattr(inner, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            body[:] = body[1:] or [ast.Pass()]
-    return ast.unparse(copy)
+def _plain(module: str, statement: ast.stmt) -> str:
+    """Return code without comments and docstrings, and without where other code is kept."""
+    bare = _Bare(module, statement).visit(ast.parse(ast.unparse(statement)))
+    return ast.unparse(bare)
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes docstrings and this package's imports out, and modules off the names that they hold."""
+
+    def __init__(self, module: str, statement: ast.stmt) -> None:
+        self.module, self.statement = module, statement
+
+    def visit(self, node: ast.AST) -> Any:
+        """Go through a node, then put something where a body has lost all."""
+        node = super().visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            kept = body[1:] if body and _is_text(body[0]) else body
+            body[:] = [
+                each
+                for each in kept
+                if not (isinstance(each, ast.ImportFrom) and _of_package(each))
+            ] or [ast.Pass()]
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """Write what stands in a module of this package by its own name."""
+        if isinstance(node.value, ast.Name) and self._is_module(node.value.id):
+            return ast.copy_location(ast.Name(node.attr, ast.Load()), node)
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Write what was imported under another name by its own."""
+        for each in _imports_of(self.module, self.statement, node.id):
+            if isinstance(each, ast.ImportFrom) and _of_package(each):
+                own = next(a.name for a in each.names if (a.asname or a.name) == node.id)
+                return ast.copy_location(ast.Name(own, node.ctx), node)
+        return node
+
+    def _is_module(self, name: str) -> bool:
+        for each in _imports_of(self.module, self.statement, name):
+            if isinstance(each, ast.ImportFrom) and _of_package(each):
+                own = next(a.name for a in each.names if (a.asname or a.name) == name)
+                place = f"{each.module}.{own}".removeprefix(f"{NAME}.")
+                if module_file(place).exists():
+                    return True
+        return False
+
+
+def _of_package(statement: ast.ImportFrom) -> bool:
+    return (statement.module or "").split(".")[0] == NAME
 
 
 def _is_text(statement: ast.AST) -> bool:

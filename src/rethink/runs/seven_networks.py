@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rethink.experiments.training_runs import SEVEN
 from rethink.information import generalization_bits, mutual_information_bits
 from rethink.mec import network_mec
-from rethink.runs.study import SEVEN, Runs
+from rethink.runs.training_results import Runs
 
 Floats = NDArray[np.float64]
 TRAINED = 48_000  # pictures that a network of the clean protocol is trained on

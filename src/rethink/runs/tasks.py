@@ -1,30 +1,33 @@
-"""Measurements beside the report's own training runs: experiments, their tasks, who does them.
+"""Tasks: the pieces of an experiment, the key that a result is kept under, and how one is done.
 
-An experiment is a module in ``rethink.experiments``: ``tasks(seeds)`` says what there is to do,
-``run(data, **task)`` does one of them, ``seconds(task)`` guesses how long it takes. A task's
-result is kept under a key made of the task, the data and the code that ``run`` can come to run.
+An experiment is a module in ``rethink.experiments`` with three functions: ``tasks(**parameters)``
+says what there is to do, as the arguments of each ``run``; ``run(data, **arguments)`` does one task
+and returns named arrays; ``seconds(arguments)`` guesses how long that takes one core.
+
+Networks are trained several at a time, in a stack. An experiment whose tasks are better done
+together has two functions more: ``groups(tasks)`` sorts them, and ``run_together(data, tasks,
+device, tell)`` does a group on a device, telling after each step which share of it is done.
+`rethink.runs.audit` says what else it may have.
+
+A result is a set of named arrays, of which ``about`` says what was asked for and who did it. Its
+key is made of the task, the data and the code that ``run`` can come to run: change that code, and
+an old result can go stale, but it cannot be taken for a new one.
 """
 
 import hashlib
 import importlib
 import json
-import platform
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
 from rethink.data import Dataset
 from rethink.runs.fingerprints import PACKAGE, slice_digest
-from rethink.runs.store import Store, shown_digest
-from rethink.runs.sweep import Progress, parallel
-from rethink.runs.workers import LOCAL, Workers, WorkersError
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -39,7 +42,18 @@ class Task:
     @property
     def seconds(self) -> float:
         """About how many seconds it takes one core."""
-        return float(_module(self.experiment).seconds(dict(self.arguments)))
+        return float(module(self.experiment).seconds(dict(self.arguments)))
+
+    @property
+    def text(self) -> str:
+        """Everything that is asked for, as JSON: equal tasks have equal texts."""
+        return json.dumps([self.experiment, dict(self.arguments)], sort_keys=True)
+
+    @property
+    def label(self) -> str:
+        """The experiment and its first argument, such as labels given."""
+        first = str(self.arguments[0][1]) if self.arguments else ""
+        return f"{self.experiment} {first}".strip()
 
     def __str__(self) -> str:
         """Name and arguments, such as labels(seed=0)."""
@@ -47,23 +61,48 @@ class Task:
         return f"{self.experiment}({given})"
 
 
-def tasks(experiment: str, seeds: int) -> list[Task]:
+def experiments() -> list[str]:
+    """Return the names of all experiments."""
+    return sorted(path.stem for path in (PACKAGE / "experiments").glob("[!_]*.py"))
+
+
+def tasks(experiment: str, **parameters: Any) -> list[Task]:
     """Return the tasks of an experiment.
 
+    Args:
+        experiment: its name.
+        parameters: what its ``tasks`` takes: most take ``seeds`` alone.
+
     Raises:
-        ValueError: if there is no such experiment, or ``seeds`` is not a positive whole number.
+        ValueError: if there is no such experiment, it takes other parameters, or ``seeds`` or
+            ``epochs`` is not a positive whole number.
     """
-    known = sorted(path.stem for path in (PACKAGE / "experiments").glob("[!_]*.py"))
+    known = experiments()
     if experiment not in known:
         raise ValueError(f"experiment must be one of {', '.join(known)}, but was {experiment!r}")
-    if type(seeds) is not int or seeds < 1:
-        raise ValueError(f"seeds must be a whole number from 1 on, but {seeds!r} was passed")
-    return [Task(experiment, tuple(task.items())) for task in _module(experiment).tasks(seeds)]
+    for name in ("seeds", "epochs"):
+        value = parameters.get(name, 1)
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1 on, but {value!r} was passed")
+    try:
+        found = module(experiment).tasks(**parameters)
+    except TypeError as error:
+        raise ValueError(f"{experiment} takes other parameters: {error}") from error
+    return [Task(experiment, tuple(arguments.items())) for arguments in found]
+
+
+def module(experiment: str) -> Any:
+    """Return the module of an experiment.
+
+    It is imported by name and when needed: PyTorch and scikit-learn take seconds, and a chapter's
+    stamp goes by what was measured and not by the code that did it.
+    """
+    return importlib.import_module(f"rethink.experiments.{experiment}")
 
 
 def key(task: Task, data_digest: str) -> str:
     """Return the name that a task's result is kept under."""
-    parts = json.dumps([task.experiment, task.arguments, data_digest, fingerprint(task.experiment)])
+    parts = json.dumps([task.text, data_digest, fingerprint(task.experiment)])
     return hashlib.sha256(parts.encode()).hexdigest()[:20]
 
 
@@ -73,96 +112,77 @@ def fingerprint(experiment: str) -> str:
     return slice_digest(f"experiments.{experiment}", "run")
 
 
-def run(task: Task, data: Dataset) -> Arrays:
-    """Carry out a task on one thread, so that sums have one order; add what machine did it."""
-    from threadpoolctl import threadpool_limits
+def groups(wanted: Iterable[Task]) -> list[list[Task]]:
+    """Sort tasks into groups that are done together; those that take longest come first."""
+    by_experiment: dict[str, list[Task]] = {}
+    for task in wanted:
+        by_experiment.setdefault(task.experiment, []).append(task)
+    found = []
+    for experiment, some in by_experiment.items():
+        if not hasattr(module(experiment), "groups"):
+            found += [[task] for task in some]
+            continue
+        by_text = {task.text: task for task in some}
+        for group in module(experiment).groups([dict(task.arguments) for task in some]):
+            texts = [Task(experiment, tuple(arguments.items())).text for arguments in group]
+            found.append([by_text[text] for text in texts])
+    return sorted(found, key=lambda group: -sum(task.seconds for task in group))
 
-    start = time.perf_counter()
-    with threadpool_limits(1):
-        found: Arrays = _module(task.experiment).run(data, **dict(task.arguments))
-    about = {
-        "task": str(task),
-        "environment": _environment(),
-        "seconds": round(time.perf_counter() - start, 1),
-    }
-    return found | {"about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)}
 
-
-def measure_missing(
-    wanted: Sequence[Task],
+def run(
+    group: Sequence[Task],
     data: Dataset,
-    store: Store,
-    workers: Workers = LOCAL,
-    show: Callable[[Progress], None] | None = None,
-) -> int:
-    """Carry out the tasks that have no result yet, and store each as it ends.
+    device: str = "cpu",
+    tell: Callable[[float], None] | None = None,
+) -> list[Arrays]:
+    """Do tasks that belong together, on one thread, so that sums have one order.
 
     Args:
-        wanted: the tasks.
-        data: what they measure.
-        store: where results are looked for and written.
-        workers: who does it.
-        show: called after each task.
+        group: one of `groups`.
+        data: what is measured.
+        device: where networks are trained, as PyTorch names it.
+        tell: called with the share that is done, by experiments that know it.
 
     Returns:
-        How many were carried out.
-
-    Raises:
-        WorkersError: if a worker has other code.
+        The result of each, with ``about``.
     """
-    missing = [t for t in dict.fromkeys(wanted) if store.arrays(key(t, data.digest)) is None]
-    if not missing:
-        return 0
-    # The long ones first, so that no core is left alone with one at the end.
-    missing.sort(key=lambda task: -task.seconds)
-    start, done, whole = time.perf_counter(), 0.0, sum(task.seconds for task in missing)
-    with tempfile.TemporaryDirectory(prefix="rethink-") as folder:
-        results = parallel(min(workers.number(), len(missing)), folder)(
-            joblib.delayed(_run_here)(number, task, data, fingerprint(task.experiment))
-            for number, task in enumerate(missing)
-        )
-        for number, arrays in results:
-            task = missing[number]
-            store.put_arrays(key(task, data.digest), arrays)
-            done += task.seconds
-            if show:
-                show(Progress([], done / whole, time.perf_counter() - start))
-    return len(missing)
+    from threadpoolctl import threadpool_limits
+
+    from rethink.runs.machine import environment
+
+    doing = module(group[0].experiment)
+    start = time.perf_counter()
+    with threadpool_limits(1):
+        if hasattr(doing, "run_together"):
+            arguments = [dict(task.arguments) for task in group]
+            results = doing.run_together(data, arguments, device, tell)
+        else:
+            results = [doing.run(data, **dict(task.arguments)) for task in group]
+    seconds = (time.perf_counter() - start) / len(group)
+    machine = environment(device)
+    return [
+        result | {"about": _packed(task, machine, seconds)}
+        for task, result in zip(group, results, strict=True)
+    ]
 
 
-def _run_here(number: int, task: Task, data: Dataset, code: str) -> tuple[int, Arrays]:
-    """Carry out a task in a worker."""
-    # A result is kept under the fingerprint of the code that asked for it.
-    if fingerprint(task.experiment) != code:
-        raise WorkersError(f"{platform.node()} has another version of rethink; install this one")
-    return number, run(task, data)
+def _packed(task: Task, machine: dict[str, str], seconds: float) -> NDArray[np.uint8]:
+    """Write what is said about a result as bytes, so that nothing needs pickle."""
+    said = {"task": json.loads(task.text), "environment": machine, "seconds": round(seconds, 3)}
+    return np.frombuffer(json.dumps(said, sort_keys=True).encode(), np.uint8)
 
 
-def equal(one: Arrays, other: Arrays) -> bool:
-    """Tell whether two results are the same, bit for bit."""
-    return shown_digest([one]) == shown_digest([other])
-
-
-def same_machine(one: Arrays, other: Arrays) -> bool:
-    """Tell whether two results come from the same type of machine and the same libraries."""
-    machines = [json.loads(each["about"].tobytes())["environment"] for each in (one, other)]
-    return bool(machines[0] == machines[1])
+def about(result: Arrays) -> dict[str, Any]:
+    """Return what is said about a result: its task, the machine and the seconds it took there."""
+    said: dict[str, Any] = json.loads(result["about"].tobytes())
+    return said
 
 
 def seconds(result: Arrays) -> float:
     """Return how long a task took."""
-    return float(json.loads(result["about"].tobytes())["seconds"])
+    return float(about(result)["seconds"])
 
 
-def _module(experiment: str) -> Any:
-    # Imported by name and when needed: PyTorch and scikit-learn take seconds, and a chapter's stamp
-    # goes by what was measured and not by the code that did it.
-    return importlib.import_module(f"rethink.experiments.{experiment}")
-
-
-def _environment() -> dict[str, str]:
-    import sklearn
-
-    from rethink.trainer import environment
-
-    return environment() | {"sklearn": sklearn.__version__}
+def text_of(result: Arrays) -> str:
+    """Return the text of the task that a result is of; see `Task.text`."""
+    return json.dumps(about(result)["task"], sort_keys=True)

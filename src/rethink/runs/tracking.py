@@ -84,7 +84,10 @@ def track(name: str, records: Mapping[str, Record], folder: Path) -> str:
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)
-    runs = {f"{key}-{result_digest([record])[:8]}": record for key, record in records.items()}
+    runs = {
+        f"{key}-{result_digest([record.to_arrays()])[:8]}": record
+        for key, record in records.items()
+    }
     missing = {identity: record for identity, record in runs.items() if not _file(folder, identity)}
     with (
         tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch,
