@@ -4,8 +4,8 @@ import ast
 
 import pytest
 
-from rethink import syntax
-from rethink.syntax import code_digest, module_file, modules, slice_digest
+from rethink.runs import fingerprints
+from rethink.runs.fingerprints import modules, slice_digest
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def package(tmp_path, monkeypatch):
         path = tmp_path / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")
-    monkeypatch.setattr(syntax, "PACKAGE", tmp_path)
+    monkeypatch.setattr(fingerprints, "PACKAGE", tmp_path)
     return tmp_path
 
 
@@ -50,24 +50,10 @@ def test_modules_are_found_directly_and_through_one_another(package, line, found
 
 
 def test_modules_of_this_package_are_found():
-    found = modules([ast.parse("from rethink import study")])
-    assert {"study", "trainer", "mlp", "data", "perturb", "records"} <= found
-    assert "press" not in found
-
-
-def test_a_digest_sees_code_and_no_words(package):
-    def digest(text, function=None):
-        module_file("gamma").write_text(text, encoding="utf-8")
-        return code_digest({"gamma": function})
-
-    plain = digest("def f():\n    return 1\n")
-    assert digest('"""Words."""\n\ndef f():\n    "More."\n    # and more\n    return 1\n') == plain
-    assert digest("def f():\n    return 2\n") != plain
-    other = "def f():\n    return 1\n\ndef g():\n    return {}\n"
-    assert digest(other.format(1), "f") == digest(other.format(2), "f")
-    assert digest(other.format(1)) != digest(other.format(2))
-    with pytest.raises(LookupError, match=r"gamma\.py has no function h"):
-        code_digest({"gamma": "h"})
+    found = modules([ast.parse("from rethink.runs import study")])
+    assert {"runs.study", "runs.store", "runs.tasks", "data", "protocol"} <= found
+    assert "book.notebooks" not in found
+    assert "trainer" in modules([ast.parse("from rethink.experiments import training_runs")])
 
 
 SLICED = {
@@ -150,17 +136,55 @@ def test_a_slice_of_nothing_is_an_error(package):
 
 def test_slices_of_this_package_reach_the_trainer(monkeypatch):
     def digest_without(name):
-        whole = syntax._top
+        whole = fingerprints._top
 
         def top(module):
             statements, places = whole(module)
             return statements, {k: v for k, v in places.items() if k != name}
 
         with monkeypatch.context() as patch:
-            patch.setattr(syntax, "_top", top)
+            patch.setattr(fingerprints, "_top", top)
             return slice_digest("experiments.repetition", "run")
 
     real = slice_digest("experiments.repetition", "run")
     for needed in ("Stack", "StackedMLP", "randomize_labels", "split", "_loss"):
         assert digest_without(needed) != real, needed
     assert digest_without("publish") == real
+
+
+def moved(package):
+    """The same code in other rooms, imported by other ways."""
+    (package / "far").mkdir()
+    tools = SLICED["tools"].replace("class Kept", "class Kept")
+    task = (
+        SLICED["parts/task"]
+        .replace("from rethink import tools\n", "from rethink.far import instruments\n")
+        .replace(
+            "from rethink.tools import Kept as K\n", "from rethink.far.instruments import Kept\n"
+        )
+        .replace("from rethink.parts import helper\n", "from rethink.far.helper import one\n")
+        .replace("tools.unused", "instruments.unused")
+        .replace("tools.scale", "instruments.scale")
+        .replace("K(", "Kept(")
+        .replace("helper.one", "one")
+        .replace("from rethink.late import end", "from rethink.far import late")
+        .replace("return end(", "return late.end(")
+    )
+    for name, text in (
+        ("far/instruments", tools),
+        ("far/helper", SLICED["parts/helper"]),
+        ("far/late", SLICED["late"]),
+        ("far/task", task),
+    ):
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+def test_code_that_was_moved_is_the_same_code(package):
+    for name, text in SLICED.items():
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
+    moved(package)
+    before, after = slice_digest("parts.task", "run"), slice_digest("far.task", "run")
+    assert before == after
+    path = package / "far" / "instruments.py"
+    path.write_text(SLICED["tools"].replace("STEP = 2", "STEP = 4"), encoding="utf-8")
+    assert slice_digest("far.task", "run") != before

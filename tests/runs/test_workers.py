@@ -19,7 +19,6 @@ import torch
 from rethink import trainer
 from rethink.protocol import Spec
 from rethink.runs import study, sweep, workers
-from rethink.runs import tasks as measuring
 from rethink.runs.store import Store, key
 from rethink.runs.workers import LostWorkersError, Workers, WorkersError
 from tests.book.test_build import edition, executed, never, no_data  # noqa: F401
