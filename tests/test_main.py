@@ -76,7 +76,7 @@ def test_an_unknown_tracker_is_refused_before_any_work(edition, monkeypatch, cap
     ],
 )
 def test_a_wrong_name_stops_before_any_work(edition, monkeypatch, capsys, arguments, words):
-    monkeypatch.setattr(cli, "train", never)
+    monkeypatch.setattr(cli, "make_results", never)
     monkeypatch.setattr(notebooks, "execute", never)
     assert main(monkeypatch, "chapter", *arguments) == 2
     said = capsys.readouterr()

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -26,12 +27,12 @@ CHAPTERS = {
 def edition(tmp_path, monkeypatch):
     """A book without studies, on a machine without records, in a package of other modules."""
     package = tmp_path / "package"
-    for name in ("alpha", "beta", "claims"):
+    for name in ("alpha", "beta", "book/claims"):
         append(package / f"{name}.py", "")
     append(package / "ledger" / "01-one.csv")
     monkeypatch.setattr(fingerprints, "PACKAGE", package)
     monkeypatch.setenv("RETHINK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("RETHINK_RUNS", str(tmp_path / "none.npz"))
+    monkeypatch.setenv("RETHINK_RECORDS", str(tmp_path / "none.npz"))
     root = write_book(tmp_path / "tiny", CHAPTERS)
     monkeypatch.chdir(root)
     return Edition.full(root)
@@ -197,8 +198,8 @@ def test_with_nothing_to_do_nothing_is_looked_up_unless_runs_are_to_be_fresh(
 ):
     make(edition, executed)
     calls = []
-    train = build.train
-    monkeypatch.setattr(build, "train", lambda *given: calls.append(given) or train(*given))
+    made = build.make_results
+    monkeypatch.setattr(build, "make_results", lambda *given: calls.append(given) or made(*given))
     build.make(edition, False, None)
     assert not calls
     build.make(edition, True, None)
@@ -309,8 +310,8 @@ def test_what_is_not_executed_is_not_rendered(edition, executed, monkeypatch):
 def test_pages_whose_measurements_are_lost_are_not_rendered(measuring, executed, monkeypatch):
     make_it(measuring)
     monkeypatch.setenv("RETHINK_CACHE", str(measuring.root / "empty"))
-    (measuring.root / store.MEASURED).unlink()
-    with pytest.raises(PressError, match="02-two shows runs that are not there"):
+    (measuring.root / store.PUBLISHED).unlink()
+    with pytest.raises(PressError, match="02-two shows results that are not there"):
         build.publish(measuring)
 
 
@@ -337,13 +338,13 @@ def run(data, seed):
 @pytest.fixture
 def measuring(edition, monkeypatch):
     """A book whose second page asks for an experiment of two tasks."""
-    text = code("def never():\n    study.measure('tiny', seeds=2)")
+    text = code("def never():\n    study.results('tiny', seeds=2)")
     write_chapter(edition.root, "02-two", text)
     append(fingerprints.PACKAGE / "experiments" / "tiny.py", TINY)
     module = SimpleNamespace()
     exec(TINY, vars(module))
     monkeypatch.setattr(tasks, "PACKAGE", fingerprints.PACKAGE)
-    monkeypatch.setattr(tasks, "_module", lambda name: {"tiny": module}[name])
+    monkeypatch.setitem(sys.modules, "rethink.experiments.tiny", module)
     # In this process: a worker would have the real package.
     monkeypatch.setattr(Workers, "number", lambda self: 1)
     tasks.fingerprint.cache_clear()
@@ -353,7 +354,7 @@ def measuring(edition, monkeypatch):
 
 def make_it(edition, fresh=False):
     build.make(edition, fresh, Workers())
-    path = edition.root / store.MEASURED
+    path = edition.root / store.PUBLISHED
     return store.Store(path.parent / "none", path)
 
 
@@ -365,7 +366,7 @@ def test_a_changed_measurement_makes_its_page_stale(measuring, executed, monkeyp
     )
     module = SimpleNamespace()
     exec(TINY.replace("seed + 1", "seed + 3"), vars(module))
-    monkeypatch.setattr(tasks, "_module", lambda name: {"tiny": module}[name])
+    monkeypatch.setitem(sys.modules, "rethink.experiments.tiny", module)
     tasks.fingerprint.cache_clear()
     make_it(measuring)
     assert executed[0] == "02-two"

@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 from tests.book.test_build import (  # noqa: F401
     edition,
@@ -7,66 +10,120 @@ from tests.book.test_build import (  # noqa: F401
     never,
     no_data,
 )
-from tests.book.test_pages import append
+from tests.book.test_pages import append, code, write_chapter
 
-from rethink import progress
 from rethink.book import inputs
 from rethink.book.pages import PressError
-from rethink.runs import store as records, study, tasks
+from rethink.runs import audit, store, tasks
 
 
-def test_one_chapter_without_studies_is_no_reason_to_sample_records(edition, monkeypatch):
+def test_one_chapter_without_results_is_no_reason_to_sample_records(edition, monkeypatch):
     """Nor does it count as a sample of the whole book."""
-    file = edition.root / store.PUBLISHED
-    append(file, "records")
-    monkeypatch.setenv("RETHINK_RUNS", str(file))
-    monkeypatch.setattr(store.Store, "__len__", lambda self: 5)
-    monkeypatch.setattr(study, "audit", never)
-    inputs.train(edition, ["01-one"], False, None)
+    monkeypatch.setattr(audit, "sample", never)
+    inputs.make_results(edition, ["01-one"], False)
     assert "sampled" not in inputs.load(edition)
 
 
 def test_what_is_measured_is_published_and_found_again(measuring, executed, small, capsys):
     published = make_it(measuring)
-    wanted = tasks.tasks("tiny", 2)
-    found = [published.arrays(tasks.key(task, small.digest)) for task in wanted]
+    wanted = tasks.tasks("tiny", seeds=2)
+    found = [published.get(tasks.key(task, small.digest)) for task in wanted]
     total = int(small.train_labels.sum())
     assert [int(each["total"]) for each in found] == [total, 2 * total]
-    assert "Measuring 2 things more" in capsys.readouterr().err
+    assert "measuring 2 things more" in capsys.readouterr().err
     append(measuring.root / "_config.yml")
     make_it(measuring)
-    assert "Measuring" not in capsys.readouterr().err
+    assert "measuring" not in capsys.readouterr().err
 
 
-def test_fresh_measurements_are_held_against_those_there_were(
-    measuring, executed, small, monkeypatch, capsys
+def test_a_sample_of_what_is_published_is_made_again_once(
+    measuring, executed, monkeypatch, capsys
 ):
+    path = measuring.root / store.PUBLISHED
     make_it(measuring)
+    monkeypatch.setenv("RETHINK_RECORDS", str(path))
+    for said in (True, False):
+        append(measuring.root / "_config.yml")
+        make_it(measuring)
+        lines = capsys.readouterr().err
+        assert ("Checking a random sample of 2 published results" in lines) == said
+        assert ("2 of 2 other measurements made again are equal bit for bit." in lines) == said
+
+
+@pytest.fixture
+def published(measuring, executed, monkeypatch):
+    """A made book whose published results can be altered, whatever their keys are."""
+    make_it(measuring)
+    path = measuring.root / store.PUBLISHED
+    monkeypatch.setenv("RETHINK_RECORDS", str(path))
+
+    def alter(change):
+        kept = dict(store.Store(path.parent / "none", path).published)
+        store.publish(path, change(kept))
+
+    return alter
+
+
+def test_fresh_results_are_held_against_those_there_were(published, measuring, capsys):
     make_it(measuring, fresh=True)
-    assert "2 of 2 repeated measurements are equal bit for bit." in capsys.readouterr().err
-    # The published ones come first, so that an altered one is seen.
-    path = measuring.root / store.MEASURED
-    monkeypatch.setenv("RETHINK_RUNS", str(path.with_name("runs.npz")))
-    store = store.Store(path.parent / "none", path)
-    names = [tasks.key(task, small.digest) for task in tasks.tasks("tiny", 2)]
-    arrays = {name: dict(store.arrays(name)) for name in names}
-    arrays[names[1]]["total"] = arrays[names[1]]["total"] + 1
-    store.publish(path, arrays)
-    with pytest.raises(PressError, match=r"measurement tiny\(seed=1\) does not stand"):
+    assert "2 of 2 other measurements made again are equal bit for bit." in capsys.readouterr().err
+
+    def altered(kept):
+        """One is another number."""
+        name = next(n for n, each in kept.items() if tasks.about(each)["task"][1] == {"seed": 1})
+        return kept | {name: kept[name] | {"total": kept[name]["total"] + 1}}
+
+    published(altered)
+    with pytest.raises(PressError, match=r"the result of tiny\(seed=1\) does not stand"):
         make_it(measuring, fresh=True)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.4, "0 s"),
-        (59.6, "60 s"),
-        (89.4, "89 s"),
-        (90, "2 min"),
-        (150.1, "3 min"),
-        (7200, "120 min"),
-        (float("inf"), "unknown time"),
-    ],
-)
-def test_times_are_short(seconds, words):
-    assert progress.in_words(seconds) == words
+def test_fresh_results_are_compared_whatever_their_keys_were(published, measuring, capsys):
+    published(lambda kept: {f"old-{name}": result for name, result in kept.items()})
+    capsys.readouterr()
+    make_it(measuring, fresh=True)
+    assert "2 of 2 other measurements made again are equal bit for bit." in capsys.readouterr().err
+
+
+def test_it_is_a_fault_if_fresh_results_could_not_all_be_compared(published, measuring, capsys):
+    def without_one(kept):
+        first, *_ = kept
+        return {first: kept[first]}
+
+    published(without_one)
+    words = r"^1 of 2 results were compared; there was none to hold tiny\(seed=\d\) against\. What"
+    with pytest.raises(PressError, match=words):
+        make_it(measuring, fresh=True)
+
+    def with_another(kept):
+        first, *_ = kept
+        said = tasks.about(kept[first]) | {"task": ["gone", {"seed": 7}]}
+        about = np.frombuffer(json.dumps(said).encode(), np.uint8)
+        return kept | {"another": kept[first] | {"about": about}}
+
+    published(with_another)
+    with pytest.raises(PressError, match=r"nothing asks for \[\"gone\", {\"seed\": 7}\] any more"):
+        make_it(measuring, fresh=True)
+    # What was made is published all the same.
+    capsys.readouterr()
+    make_it(measuring, fresh=True)
+    assert "2 of 2 other measurements" in capsys.readouterr().err
+
+
+def test_a_page_that_lists_everything_depends_on_all_results(measuring, executed, monkeypatch):
+    write_chapter(measuring.root, "01-one", code("def never():\n    inputs.everything()"))
+    make_it(measuring)
+    assert inputs.asked_by(measuring, "01-one") == inputs.asked_by(measuring, "02-two")
+    shown = inputs.look(measuring, ["index", "01-one"])
+    assert (shown["index"].measurements, shown["01-one"].measurements) == (0, 2)
+
+
+def test_everything_is_what_the_pages_ask_for(measuring, executed, monkeypatch, small):
+    from rethink.runs import study
+
+    make_it(measuring)
+    monkeypatch.setattr(study, "fashion_mnist", lambda: small)
+    monkeypatch.delenv("RETHINK_REDUCED", raising=False)
+    found = inputs.everything()
+    assert list(found) == ["tiny"]
+    assert found["tiny"].tasks == ({"seed": 0}, {"seed": 1})

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rethink.book import pages
+from rethink.book import pages as paging
 from rethink.book.pages import (
     Edition,
     ParameterError,
@@ -19,6 +19,7 @@ from rethink.book.pages import (
     requests,
     root,
     settings,
+    shows_everything,
     stamp,
     summarises,
 )
@@ -59,7 +60,7 @@ Some prose.
 ```{code-cell}
 from rethink import alpha
 
-runs = study.runs("capacity", seeds=seeds, epochs=30)
+runs = study.results("training_runs", study="capacity", seeds=seeds, epochs=30)
 ```
 """
 
@@ -74,7 +75,7 @@ def never():
 SUMMARY = """# Summary
 
 ```{code-cell}
-from rethink import claims
+from rethink.book import claims
 
 settled = claims.all_settled()
 ```
@@ -140,9 +141,9 @@ def package(tmp_path, monkeypatch):
         "gamma": "import json\n",
         "delta": "from rethink import alpha, delta\n",
         "epsilon": "",
-        "claims": "",
+        "book/claims": "",
     }.items():
-        (folder / f"{name}.py").write_text(text)
+        append(folder / f"{name}.py", text)
     (folder / "ledger").mkdir()
     (folder / "ledger" / "01-one.csv").write_text("id\n")
     monkeypatch.setattr(fingerprints, "PACKAGE", folder)
@@ -248,7 +249,7 @@ def test_the_draft_has_the_reduced_parameters_and_folders_of_its_own(book):
 
 
 def runs(name, seeds, epochs):
-    return Request("runs", name, {"seeds": seeds, "epochs": epochs})
+    return Request("training_runs", {"study": name, "seeds": seeds, "epochs": epochs})
 
 
 def test_studies_have_numbers_and_parameters_and_follow_overrides(book):
@@ -258,37 +259,36 @@ def test_studies_have_numbers_and_parameters_and_follow_overrides(book):
 
 
 def test_all_studies_of_a_page_are_found(book):
-    calls = [f'study.runs("{name}", epochs=3, seeds=2).curve()' for name in ("a", "b")]
+    calls = [
+        f'study.results("training_runs", study="{name}", epochs=3, seeds=2).curve()'
+        for name in ("a", "b")
+    ]
     write_chapter(book, "02-two", code(f"both = [{calls[0]}]", f"def late():\n    {calls[1]}"))
     assert requests(book, "02-two", {}) == [runs("a", 2, 3), runs("b", 2, 3)]
 
 
 def test_measurements_are_asked_for_in_the_same_way(book):
-    write_chapter(book, "02-two", code("study.measure('labels', seeds=4).one()"))
-    assert requests(book, "02-two", {}) == [Request("measure", "labels", {"seeds": 4})]
+    write_chapter(book, "02-two", code("study.results('labels', seeds=4).one()"))
+    assert requests(book, "02-two", {}) == [Request("labels", {"seeds": 4})]
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        "study.runs()",
-        "study.runs(name, seeds=5, epochs=3)",
-        "study.runs('capacity', 5, 3)",
-        "study.runs('capacity', seeds=5)",
-        "study.runs('capacity', seeds=2 * 2, epochs=3)",
-        "study.runs('capacity', seeds=elsewhere, epochs=3)",
-        "study.runs(5, seeds=5, epochs=3)",
-        "study.runs('capacity', seeds=5, epochs=3, share=1)",
-        "study.measure('labels')",
-        "study.measure('labels', seeds=5, epochs=3)",
+        "study.results()",
+        "study.results(name, seeds=5, epochs=3)",
+        "study.results('labels', 5)",
+        "study.results('labels', seeds=2 * 2)",
+        "study.results('labels', seeds=elsewhere)",
+        "study.results(5, seeds=5)",
+        "study.results('labels', **values)",
     ],
 )
 def test_a_study_written_in_another_way_is_an_error_that_shows_it(book, call):
     write_chapter(book, "02-two", code(call))
     with pytest.raises(PressError) as error:
         requests(book, "02-two", {})
-    kind = call.partition("(")[0]
-    assert str(error.value).startswith(f"02-two: write {kind}('name', ")
+    assert str(error.value).startswith("02-two: write study.results('name', ")
     assert str(error.value).endswith(call)
 
 
@@ -308,6 +308,12 @@ def test_a_parameter_that_is_no_plain_value_is_an_error_that_names_the_chapter(b
     write_chapter(book, "02-two", text)
     with pytest.raises(PressError, match="02-two"):
         settings(book, "02-two", {})
+
+
+def test_a_page_that_lists_everything_is_told_from_its_code(book):
+    assert not any(shows_everything(read(book, page)) for page in pages(book))
+    write_chapter(book, "02-two", code("asked = inputs.everything()"))
+    assert [page for page in pages(book) if shows_everything(read(book, page))] == ["02-two"]
 
 
 def test_a_page_that_summarises_is_told_from_its_code(book):
@@ -438,7 +444,7 @@ def test_elsewhere_the_book_is_that_of_the_package(tmp_path, monkeypatch):
 
 def test_without_any_book_there_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pages, "repository", lambda: None)
+    monkeypatch.setattr(paging, "repository", lambda: None)
     (tmp_path / "_toc.yml").write_text("")
     with pytest.raises(PressError, match="there is no book here"):
         root()

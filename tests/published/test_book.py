@@ -15,8 +15,8 @@ from conftest import BROKEN
 from rethink.book import claims, inputs, notebooks, pages, typed_numbers
 from rethink.book.pages import Edition
 from rethink.data import fashion_mnist
-from rethink.runs import store, study
-from rethink.runs import tasks as measuring
+from rethink.runs import audit, store, tasks
+from rethink.runs.carry_out import do_missing
 
 ROOT = pages.root()
 FULL = Edition.full(ROOT)
@@ -35,31 +35,15 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def asked(page, kind):
-    """What a page shows: specifications of runs, or tasks of experiments."""
-    return inputs.wanted(pages.requests(ROOT, page, {}), kind)
-
-
 @pytest.fixture(scope="module")
-def plan():
-    """Every member that the book shows, once."""
-    return list(dict.fromkeys(spec for page in PAGES for spec in asked(page, "runs")))
-
-
-@pytest.fixture(scope="module")
-def tasks():
-    """Every measurement that the book shows, once."""
-    return list(dict.fromkeys(task for page in PAGES for task in asked(page, "measure")))
+def wanted():
+    """Every task whose result the book shows, once."""
+    return inputs.wanted_by(inputs.asked_by_all(FULL))
 
 
 @pytest.fixture(scope="module")
 def published():
     return store.Store(ROOT / "nowhere", ROOT / store.PUBLISHED)
-
-
-@pytest.fixture(scope="module")
-def measured():
-    return store.Store(ROOT / "nowhere", ROOT / store.MEASURED)
 
 
 def test_the_data_in_the_cache_were_not_altered():
@@ -93,8 +77,8 @@ def test_a_notebook_was_executed_in_order_and_without_error(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_notebook_is_not_stale(page, published, measured):
-    shown = inputs.look(FULL, [page], (published, measured))[page]
+def test_a_notebook_is_not_stale(page, published):
+    shown = inputs.look(FULL, [page], published)[page]
     mark = pages.stamp(FULL, page, shown.digest)
     assert executed(page).metadata["rethink"]["stamp"] == mark, "stale: run `make book`"
 
@@ -105,26 +89,30 @@ def test_results_are_what_the_notebook_shows(page):
     assert kept == claims.results(executed(page))
 
 
-def test_what_is_published_is_what_the_book_shows(plan, published, tasks, measured):
+def test_what_is_published_is_what_the_book_shows(wanted, published):
     digest = fashion_mnist().digest
-    assert len(published) == len(plan)
-    assert all(published.get(store.key(spec, digest)) for spec in plan)
-    assert len(measured) == len(tasks)
-    assert all(measured.arrays(tasks.key(task, digest)) for task in tasks)
+    assert set(published.published) == {tasks.key(task, digest) for task in wanted}
+    for task in wanted:
+        assert tasks.text_of(published.get(tasks.key(task, digest))) == task.text
 
 
-def test_a_sample_of_the_published_records_can_be_trained_again(plan, published):
-    seed = random.randrange(10**6)
-    audits = study.audit(plan, fashion_mnist(), published, seconds=15, seed=seed)
+@pytest.mark.parametrize("trained", [True, False], ids=["training runs", "other measurements"])
+def test_a_sample_of_the_published_results_can_be_made_again(wanted, published, trained, tmp_path):
+    data, seed = fashion_mnist(), random.randrange(10**6)
+    some = [task for task in wanted if (task.experiment == "training_runs") == trained]
+    drawn = audit.sample(some, seconds=30, seed=seed)
+    again = store.Store(tmp_path, None)
+    do_missing([shorter for _, shorter in drawn], data, again)
+    audits = [
+        audit.compare(
+            shorter,
+            published.get(tasks.key(task, data.digest)),
+            again.get(tasks.key(shorter, data.digest)),
+        )
+        for task, shorter in drawn
+    ]
     assert audits
-    assert all(audit.passed for audit in audits), f"seed {seed}: {audits}"
-
-
-def test_a_sample_of_the_published_measurements_can_be_repeated(tasks, measured):
-    seed = random.randrange(10**6)
-    repeats = study.repeat(tasks, fashion_mnist(), measured, seconds=15, seed=seed)
-    assert repeats
-    assert all(repeat.passed for repeat in repeats), f"seed {seed}: {repeats}"
+    assert all(each.passed for each in audits), f"seed {seed}: {audits}"
 
 
 @pytest.mark.parametrize("page", ORDER)

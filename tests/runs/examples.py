@@ -8,6 +8,7 @@ import numpy as np
 from rethink.protocol import Record, Spec
 from rethink.runs.store import result_digest
 from rethink.runs.tasks import Task, key
+from rethink.runs.training_results import Runs
 
 SPEC = Spec((8, 4), seed=1, epochs=3, share=0.3, random_labels=0.25)
 OTHER_SPEC = Spec((7,), seed=2, epochs=4, share=0.5, random_labels=0.5, batch=32, learning_rate=0.1)
@@ -48,6 +49,13 @@ def result_of(record):
     }
     about = np.frombuffer(json.dumps(said, sort_keys=True).encode(), np.uint8)
     return record.to_arrays() | {"about": about}
+
+
+def runs_of(records):
+    """Records as a chapter gets them."""
+    tasks = tuple(dict(task_of(each.spec).arguments) for each in records)
+    keys = tuple(str(number) for number in range(len(records)))
+    return Runs(tasks, tuple(map(result_of, records)), keys)
 
 
 def bits(record):

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from rethink.experiments.training_runs import SEVEN
 from rethink.protocol import Record, Spec
 from rethink.runs.seven_networks import TRAINED, Seven
-from rethink.runs.study import SEVEN, Runs
+from tests.runs.examples import runs_of
 
 
 def record(hidden, seed, dead):
@@ -31,7 +32,7 @@ def record(hidden, seed, dead):
 def seven():
     gone = {(SEVEN[5], 1), (SEVEN[6], 0), (SEVEN[6], 1)}
     pairs = [(hidden, seed) for seed in range(2) for hidden in reversed(SEVEN)]
-    return Seven.of(Runs(tuple(record(*pair, pair in gone) for pair in pairs)))
+    return Seven.of(runs_of([record(*pair, pair in gone) for pair in pairs]))
 
 
 def test_networks_come_in_the_order_of_the_report(seven):

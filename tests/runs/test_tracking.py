@@ -15,7 +15,7 @@ from rethink.protocol import Spec
 from rethink.runs import tracking
 from rethink.runs.store import result_digest
 from rethink.runs.tracking import TrackingError, track
-from tests.runs.test_store import made
+from tests.runs.examples import made
 
 KEY = "0123456789" * 4
 
@@ -127,7 +127,7 @@ def test_a_run_says_what_its_record_says(folder, record):
     record = record()
     track("wandb", {"key": record}, folder)
     ((identity, (run, config, history, summary)),) = logged(folder).items()
-    assert identity == f"key-{result_digest([record])[:8]}"
+    assert identity == f"key-{result_digest([record.to_arrays()])[:8]}"
     assert run.project == "rethink-generalization"
     assert run.host == ""  # not the machine that trained
     expected = dataclasses.asdict(record.spec) | {"environment": record.environment}

@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 
 from rethink.protocol import Spec
-from rethink.runs.training_results import Runs, record
+from rethink.runs.training_results import record
 from rethink.trainer import train
-from tests.runs.examples import OTHER_SPEC, SPEC, bits, made, result_of, task_of
-
-
-def runs_of(records):
-    """Records as a chapter gets them."""
-    tasks = tuple(dict(task_of(each.spec).arguments) for each in records)
-    keys = tuple(str(number) for number in range(len(records)))
-    return Runs(tasks, tuple(map(result_of, records)), keys)
+from tests.runs.examples import OTHER_SPEC, SPEC, bits, made, result_of, runs_of
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,18 @@ import pytest
 import torch
 
 from rethink import trainer
+from rethink.experiments import training_runs
 from rethink.protocol import Spec
-from rethink.runs import study, sweep, workers
-from rethink.runs.store import Store, key
+from rethink.runs import carry_out, workers
+from rethink.runs.audit import compare, sample
+from rethink.runs.carry_out import do_missing
+from rethink.runs.store import Store, result_digest
+from rethink.runs.tasks import about, key, run, tasks
 from rethink.runs.workers import LostWorkersError, Workers, WorkersError
 from tests.book.test_build import edition, executed, never, no_data  # noqa: F401
 from tests.book.test_pages import ONE as CHAPTER
 from tests.book.test_pages import write_chapter
-from tests.runs.test_sweep import SPECS, digests, undisturbed  # noqa: F401
+from tests.runs.examples import SPECS, TASKS, digests, task_of
 from tests.test_main import main
 
 ONE = Workers(1)
@@ -111,12 +115,12 @@ class Cluster:
         return sorted({int(pid) for pid in self.pids.read_text().split()})
 
     def train(self, data, folder, show=None):
-        """Train SPECS; return the digests of their records."""
+        """Train TASKS; return the digests of their results."""
         store, here = Store(folder, None), Workers(dask=self.address)
         with here.connected(data):
             assert here.number() == len(self.workers)
-            assert sweep.train_missing(SPECS, data, store, here, show) == len(SPECS)
-        return digests(SPECS, data, store)
+            assert do_missing(TASKS, data, store, here, show) == len(TASKS)
+        return digests(TASKS, data, store)
 
 
 def stop(process):
@@ -136,10 +140,10 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Progress is shown two hundred times a second, since SPECS are trained within one."""
+    """Progress is shown two hundred times a second, since TASKS are trained within one."""
     sleep = time.sleep
     now = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: sleep(0.005))
-    monkeypatch.setattr(sweep, "time", now)
+    monkeypatch.setattr(carry_out, "time", now)
 
 
 def killer(pid):
@@ -161,22 +165,27 @@ def test_a_cluster_does_not_change_a_record(cluster, undisturbed, small, tmp_pat
     assert cluster.trained() == pids
     # Nor does an audit find it changed.
     cluster.pids.unlink()
-    with Workers(dask=cluster.address).connected(small):
-        audits = study.audit(SPECS, small, Store(tmp_path, None), seconds=60, seed=1)
-    assert len(audits) >= 2
+    drawn = sample(TASKS, seconds=60, seed=1)
+    again, here = Store(tmp_path / "again", None), Workers(dask=cluster.address)
+    with here.connected(small):
+        do_missing([shorter for _, shorter in drawn], small, again, here)
+    assert len(drawn) >= 2
+    old = [Store(tmp_path, None).get(key(task, small.digest)) for task, _ in drawn]
+    new = [again.get(key(shorter, small.digest)) for _, shorter in drawn]
+    audits = [compare(s, *pair) for (_, s), *pair in zip(drawn, old, new, strict=True)]
     assert all(audit.equal for audit in audits)
     assert set(cluster.trained()) <= set(pids)
 
 
 def test_a_cluster_does_not_change_a_measurement(cluster, small, tmp_path):
     cluster.need(*cluster.noting)
-    tasks, here = tasks.tasks("smallest", 2), Workers(dask=cluster.address)
+    wanted, here = tasks("smallest", seeds=2), Workers(dask=cluster.address)
     store = Store(tmp_path, None)
     with here.connected(small):
-        assert tasks.measure_missing(tasks, small, store, here) == len(tasks)
-    for task in tasks:
-        found = store.arrays(tasks.key(task, small.digest))
-        assert tasks.equal(found, tasks.run(task, small))
+        assert do_missing(wanted, small, store, here) == len(wanted)
+    for task in wanted:
+        found = store.get(key(task, small.digest))
+        assert result_digest([found]) == result_digest(run([task], small))
 
 
 def test_after_the_loss_of_a_worker_the_other_goes_on(
@@ -223,10 +232,10 @@ def test_a_worker_that_is_started_again_goes_on(cluster, undisturbed, small, tmp
 
 def test_workers_with_other_code_are_refused(cluster, small, tmp_path):
     package = tmp_path / "other" / "rethink"
-    here = Path(sweep.__file__).parent
+    here = Path(trainer.__file__).parent
     shutil.copytree(here, package, ignore=shutil.ignore_patterns("__pycache__"))
     with (package / "trainer.py").open("a") as file:
-        file.write("\nOTHER = True\n")
+        file.write("\nMILESTONES = (1,)\n")
     cluster.need("--no-nanny", number=1, path=package.parent)
     with pytest.raises(WorkersError, match=r"has another version of rethink; install this one$"):
         cluster.train(small, tmp_path / "records")
@@ -309,22 +318,22 @@ def test_a_gpu_that_is_not_there_is_refused(small, tmp_path, monkeypatch):
     with pytest.raises(WorkersError, match=words):
         Workers(device="cuda").connected(small).__enter__()
     with pytest.raises(WorkersError, match=words):
-        sweep.train_missing(SPECS, small, Store(tmp_path, None), Workers(device="cuda"))
+        do_missing(TASKS, small, Store(tmp_path, None), Workers(device="cuda"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU on this machine")
 def test_a_gpu_measures_what_the_processor_does(fashion, tmp_path):
     # After one epoch its seeds are as far apart as 0.018, which no rounding explains.
-    specs = [Spec((32, 16), seed, epochs=1) for seed in range(3)]
+    wanted = [task_of(Spec((32, 16), seed, epochs=1)) for seed in range(3)]
 
     def train(name, workers):
         store = Store(tmp_path / name, None)
         with workers.connected(fashion):
-            sweep.train_missing(specs, fashion, store, workers)
-        found = [store.get(key(spec, fashion.digest)) for spec in specs]
-        assert len({record.environment["device"] for record in found}) == 1
-        accuracies = np.array([record.curves["test"][-1] for record in found])
-        return found[0].environment["device"], accuracies, digests(specs, fashion, store)
+            do_missing(wanted, fashion, store, workers)
+        found = [store.get(key(task, fashion.digest)) for task in wanted]
+        (device,) = {about(result)["environment"]["device"] for result in found}
+        accuracies = np.array([result["curves.test"][-1] for result in found])
+        return device, accuracies, digests(wanted, fashion, store)
 
     _, expected, _ = train("processor", ONE)
     name, accuracies, found = train("gpu", Workers(device="auto"))
@@ -372,25 +381,29 @@ import multiprocessing, os, pickle, signal, sys
 from pathlib import Path
 
 from rethink import __main__ as cli
-from rethink import data, press, study, sweep, workers
-from rethink.records import Spec
+from rethink import data
+from rethink.book import notebooks
+from rethink.experiments import training_runs
+from rethink.protocol import Spec
+from rethink.runs import carry_out, workers
+from rethink.runs.audit import compare, sample
+from rethink.runs.carry_out import do_missing
 
 small = pickle.loads(Path("small").read_bytes())
 specs, kill = eval(sys.argv.pop(1)), sys.argv.pop(1)
 data.fashion_mnist = lambda: small
-study.STUDIES["capacity"] = lambda seeds, epochs: specs
-press.execute = lambda *_: None
-sweep.unit_seconds = lambda data: 1e-6
+training_runs.STUDIES["capacity"] = lambda seeds, epochs: specs
+notebooks.execute = lambda *_: None
 workers.TIMEOUT = 0.5
 
-def train_missing(*given, train=sweep.train_missing):
+def do_missing(*given, do=carry_out.do_missing):
     def show(now):
         given[-1](now)
         for process in multiprocessing.active_children()[:1] if kill == "kill" else ():
             os.kill(process.pid, signal.SIGKILL)
-    return train(*given[:-1], show)
+    return do(*given[:-1], show)
 
-sweep.train_missing = train_missing
+carry_out.do_missing = do_missing
 cli.main()
 """
 
@@ -433,6 +446,6 @@ def test_a_killed_process_is_one_sentence_and_the_same_command_goes_on(
     assert "Traceback" not in done.stderr
     assert not done.stdout
     # Here it goes on in this process, which has PyTorch already.
-    monkeypatch.setitem(study.STUDIES, "capacity", lambda seeds, epochs: SPECS)
+    monkeypatch.setitem(training_runs.STUDIES, "capacity", lambda seeds, epochs: SPECS)
     assert main(monkeypatch, "chapter", "01", "--workers", "1") == 0
-    assert digests(SPECS, small, Store.here()) == undisturbed
+    assert digests(TASKS, small, Store.here()) == undisturbed

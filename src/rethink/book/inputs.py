@@ -33,12 +33,15 @@ if TYPE_CHECKING:
 SAMPLE_SECONDS = 20.0  # of each core, for the sample of published results that is made again
 
 
-def look(edition: Edition, names: list[str]) -> dict[str, Shown]:
+def look(
+    edition: Edition, names: list[str], there: "Store | None" = None
+) -> dict[str, Shown]:
     """Say what pages show of the results that there are.
 
     Args:
         edition: the book.
         names: its pages.
+        there: where the results are, by default the store of this machine.
 
     Raises:
         PressError: if some are missing.
@@ -46,7 +49,8 @@ def look(edition: Edition, names: list[str]) -> dict[str, Shown]:
     from rethink.data import fashion_mnist
     from rethink.runs import store, tasks
 
-    data, there = fashion_mnist(), store.Store.here()
+    data = fashion_mnist()
+    there = there or store.Store.here()
     found = {}
     for page in names:
         asked = asked_by(edition, page)
