@@ -7,9 +7,11 @@ its stamp.
 """
 
 import ast
+import copy
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +123,19 @@ def read(root: Path, page: str) -> NotebookNode:
     """
     path = root / "chapters" / f"{page}.md"
     try:
-        notebook: NotebookNode = jupytext.read(path)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise PressError(f"_toc.yml names {page}, but chapters/{page}.md does not exist") from None
+    except (OSError, UnicodeError) as error:
+        raise PressError(f"chapters/{page}.md cannot be read as MyST: {error}") from error
+    return copy.deepcopy(_parsed(page, text))
+
+
+@lru_cache(maxsize=64)
+def _parsed(page: str, text: str) -> NotebookNode:
+    """Parse the text of a chapter, which is asked for many times in the making of a book."""
+    try:
+        notebook: NotebookNode = jupytext.reads(text, fmt="md:myst")
     except Exception as error:
         raise PressError(f"chapters/{page}.md cannot be read as MyST: {error}") from error
     try:
