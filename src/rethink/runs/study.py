@@ -1,7 +1,7 @@
 """What chapters ask for: what an experiment measured, task by task, made where it is missing."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from rethink.data import fashion_mnist
 from rethink.runs.carry_out import do_missing
 from rethink.runs.store import Store
 from rethink.runs.tasks import Arrays, Task, key, tasks
+
+if TYPE_CHECKING:
+    from rethink.runs.training_results import Runs
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,15 @@ class Results:
         return np.stack([result[name] for result in self.results])
 
 
-def results(experiment: str, **parameters: Any) -> Any:
+@overload
+def results(experiment: Literal["training_runs"], **parameters: Any) -> "Runs": ...
+
+
+@overload
+def results(experiment: str, **parameters: Any) -> Results: ...
+
+
+def results(experiment: str, **parameters: Any) -> Results:
     """Return what an experiment measured on Fashion-MNIST, doing what has no result yet.
 
     Args:
@@ -86,7 +97,7 @@ def results(experiment: str, **parameters: Any) -> Any:
     return results_of(tasks(experiment, **parameters))
 
 
-def results_of(wanted: list[Task]) -> Any:
+def results_of(wanted: list[Task]) -> Results:
     """Return the results of tasks of one experiment; see `results`."""
     from rethink.runs.training_results import Runs
 
