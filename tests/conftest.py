@@ -1,14 +1,36 @@
-"""What several tests share: the real data, a small set of it, and the state of the cache."""
+"""What tests of several wings share: the data, books to make, the committed book as rendered."""
 
 import dataclasses
+import json
 
 import pytest
+import threadpoolctl
+from nbformat.v4 import new_notebook, writes
 
-from rethink import data
-from rethink.book import build, pages
+from rethink import data, paths
+from rethink.book import build, notebooks, pages
+from rethink.book import html as rendering
+from rethink.runs import fingerprints
+from tests.book.builds import render
+from tests.book.manuscripts import SUMMARY, append, code, write_book
 
-# Before any test can heal the cache: the files in it that are not what they should be.
-BROKEN = data.check_cache()
+# Helpers whose asserts are to say what they compared, as those of tests do.
+pytest.register_assert_rewrite("tests.tables.reading", "tests.runs.examples")
+
+CHAPTERS = {
+    "index": "# Tiny\n",
+    "summary": SUMMARY,
+    "01-one": code("def never():\n    from rethink import alpha"),
+    "02-two": code("def never():\n    from rethink import beta", "print(1)"),
+}
+
+# ---- the data ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def broken_files() -> list[str]:
+    """The files in the cache that are not what they should be, before a test can replace them."""
+    return data.check_cache()
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +50,53 @@ def small(fashion: data.Dataset) -> data.Dataset:
         test_labels=fashion.test_labels[:203],
         digest="small",
     )
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """As experiments run; threads that wait for each other make small products slow."""
+    with threadpoolctl.threadpool_limits(1):
+        yield
+
+
+# ---- books ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def edition(tmp_path, monkeypatch, small):
+    """A book without studies, of small data, on a machine without records, in another package."""
+    package = tmp_path / "package"
+    for name in ("alpha", "beta", "book/claims"):
+        append(package / f"{name}.py", "")
+    append(package / "ledger" / "01-one.csv")
+    monkeypatch.setattr(fingerprints, "PACKAGE", package)
+    monkeypatch.setattr(data, "fashion_mnist", lambda: small)
+    monkeypatch.setenv("RETHINK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RETHINK_RECORDS", str(tmp_path / "none.npz"))
+    root = write_book(tmp_path / "tiny", CHAPTERS)
+    monkeypatch.chdir(root)
+    return pages.Edition.full(root)
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """The pages that were executed, in order; quick stand-ins for kernel and Jupyter Book."""
+    names = []
+
+    def execute(edition, page, mark, output=None):
+        names.append(page)
+        about = {"rethink": {"stamp": mark, "parameters": {}}}
+        output = output or edition.book / f"{page}.ipynb"
+        paths.write_text(output, writes(new_notebook(metadata=about)))
+        source = pages.read(edition.root, page)
+        cells = [cell.source for cell in source.cells if cell.cell_type == "code"]
+        cells_found = {"value": len(cells), "tolerance": 0.5}
+        found = {"values": {"cells": cells_found}, "claims": {}}
+        paths.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    monkeypatch.setattr(rendering, "render", render)
+    return names
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 
 from rethink import data, paths
 from rethink._torchvision import import_torchvision
-from rethink.data import Collection, DataError, Dataset, Part, Source, load, split
+from rethink.data import Collection, DataError, Dataset, Part, Source, load, randomize_labels, split
 
 NAMES = [part.name for part in data.FASHION_MNIST.parts]
 
@@ -76,23 +76,6 @@ def is_tiny(found: Dataset) -> bool:
     arrays = [found.train_images, found.train_labels, found.test_images, found.test_labels]
     pairs = zip(arrays, tiny_arrays(), strict=True)
     return all(np.array_equal(a, b.reshape(a.shape)) and a.dtype == np.uint8 for a, b in pairs)
-
-
-# Where the cache is
-
-
-def test_the_cache_is_the_variable_or_in_the_repository(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("RETHINK_CACHE", str(tmp_path))
-    assert paths.cache_folder() == tmp_path
-    monkeypatch.delenv("RETHINK_CACHE")
-    folder = paths.cache_folder()
-    assert folder.name == ".cache" and (folder.parent / "pyproject.toml").is_file()
-    installed = tmp_path / "rethink" / "data.py"  # no repository around it
-    monkeypatch.setattr(data, "__file__", str(installed))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert paths.cache_folder() == tmp_path / ".cache" / "rethink"
 
 
 def test_importing_the_module_imports_no_torch() -> None:
@@ -199,14 +182,6 @@ def test_a_broken_copy_elsewhere_is_passed_over_and_left_alone(tmp_path: Path) -
         load(TINY, tmp_path / "other", sources[:1])
 
 
-def test_a_failing_write_leaves_nothing_behind(tmp_path: Path) -> None:
-    target = tmp_path / "taken"
-    (target / "by a folder").mkdir(parents=True)
-    with pytest.raises(OSError, match="taken"):
-        data._write(target, b"content")
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
-
-
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"cannot be put into .*RETHINK_CACHE"):
@@ -245,20 +220,18 @@ def test_torchvision_reads_the_same(fashion):
 # The real data set
 
 
-@pytest.fixture(scope="module")
-def real() -> Dataset:
-    return data.fashion_mnist()
+def test_the_real_data_set(fashion: Dataset) -> None:
+    assert fashion.train_images.shape == (60_000, 784) and fashion.test_images.shape == (
+        10_000,
+        784,
+    )
+    assert set(np.bincount(fashion.train_labels)) == {6_000}
+    assert set(np.bincount(fashion.test_labels)) == {1_000}
+    assert len(fashion.classes) == 10 and fashion.classes[9] == "Ankle boot"
+    assert fashion.digest == "6858dc7a953882b9084b8a0ee993fe580b913124fb12982390dc8b68d9a06fcf"
 
 
-def test_the_real_data_set(real: Dataset) -> None:
-    assert real.train_images.shape == (60_000, 784) and real.test_images.shape == (10_000, 784)
-    assert set(np.bincount(real.train_labels)) == {6_000}
-    assert set(np.bincount(real.test_labels)) == {1_000}
-    assert len(real.classes) == 10 and real.classes[9] == "Ankle boot"
-    assert real.digest == "6858dc7a953882b9084b8a0ee993fe580b913124fb12982390dc8b68d9a06fcf"
-
-
-@pytest.mark.usefixtures("real")
+@pytest.mark.usefixtures("fashion")
 def test_one_altered_label_in_a_copy_is_caught(tmp_path: Path) -> None:
     raw = raw_of(tmp_path)
     raw.mkdir(parents=True)
@@ -330,3 +303,39 @@ def test_a_leaking_validation_set_was_mostly_trained_on() -> None:
 def test_a_split_that_cannot_be_says_why(arguments: dict[str, float], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         split(**{"rows": 100, "seed": 0, **arguments})  # type: ignore[arg-type]
+
+
+# Random labels
+
+LABELS = np.arange(20_000) % 10
+
+
+def test_the_share_of_random_labels_is_exact_and_draws_are_uniform():
+    changed = randomize_labels(LABELS, 0.5, 10, seed=0)
+    # A tenth of the replaced labels is drawn as it was: 9,000 of 10,000 differ, give or take 30.
+    assert abs((changed != LABELS).sum() - 9_000) < 150
+    everything = randomize_labels(LABELS, 1.0, 10, seed=0)
+    counts = np.bincount(everything, minlength=10)
+    assert counts.min() > 1_800
+    assert abs(np.corrcoef(everything, LABELS)[0, 1]) < 0.03
+
+
+def test_shares_of_random_labels_nest_and_seeds_differ():
+    less, more = (randomize_labels(LABELS, share, 10, seed=4) for share in (0.2, 0.7))
+    touched = less != LABELS
+    assert (more[touched] == less[touched]).all()
+    assert (randomize_labels(LABELS, 0.2, 10, seed=5) != less).any()
+    assert (randomize_labels(LABELS, 0.2, 10, seed=4) == less).all()
+
+
+def test_no_label_changes_at_zero_and_the_input_never():
+    labels = LABELS.copy()
+    assert (randomize_labels(labels, 0.0, 10, seed=1) == LABELS).all()
+    randomize_labels(labels, 1.0, 10, seed=1)
+    assert (labels == LABELS).all()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_of_random_labels_out_of_range(share):
+    with pytest.raises(ValueError, match=f"share must lie between 0 and 1, but {share}"):
+        randomize_labels(LABELS, share, 10, seed=0)

@@ -48,8 +48,8 @@ def test_one_seed_excludes_nothing():
 
 def test_five_seeds_cover_what_they_claim():
     draws = np.random.default_rng(0).normal(size=(2000, 5))
-    intervals = [intervals.mean_interval(row) for row in draws]
-    covered = np.mean([i.low <= 0 <= i.high for i in intervals])
+    found = [intervals.mean_interval(row) for row in draws]
+    covered = np.mean([i.low <= 0 <= i.high for i in found])
     assert covered == pytest.approx(0.95, abs=0.02)
 
 

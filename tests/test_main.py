@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,16 +9,9 @@ from rethink import data
 from rethink.book import notebooks, pages
 from rethink.book.pages import Edition, ParameterError, PressError
 from rethink.runs.workers import Workers
-from tests.book.test_build import CHAPTERS, edition, executed, make, never, no_data, render  # noqa: F401
-from tests.book.test_pages import write_chapter
-
-
-def main(monkeypatch, *arguments):
-    """Run the command line in this process; return the exit code."""
-    monkeypatch.setattr(sys, "argv", ["rethink", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return stop.value.code
+from tests.book.builds import make, never
+from tests.book.manuscripts import write_chapter
+from tests.command_line import main
 
 
 def test_help_names_every_command():
@@ -95,7 +87,7 @@ def test_a_wrong_name_stops_before_any_work(edition, monkeypatch, capsys, argume
 def test_a_wrong_name_is_one_clear_line(arguments, words):
     done = subprocess.run(
         [sys.executable, "-m", "rethink", "chapter", *arguments],
-        cwd=Path(cli.__file__).parents[2],
+        cwd=pages.root(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -188,7 +180,7 @@ def test_clean_deletes_what_was_built_only(edition, executed, monkeypatch):
     assert main(monkeypatch, "clean") == 0
 
 
-def test_data_says_where_they_are(monkeypatch, capsys, tmp_path):
+def test_data_says_where_they_are(edition, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("RETHINK_CACHE", str(tmp_path))
     assert main(monkeypatch, "data") == 0
     assert capsys.readouterr().out == f"small: 1,001 + 203 images\nverified, in {tmp_path}\n"

@@ -27,3 +27,23 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         paths.write_text(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failing_write_leaves_nothing_behind(tmp_path):
+    target = tmp_path / "taken"
+    (target / "by a folder").mkdir(parents=True)
+    with pytest.raises(OSError, match="taken"):
+        paths.write_bytes(target, b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_the_cache_is_the_variable_or_in_the_repository(monkeypatch, tmp_path):
+    monkeypatch.setenv("RETHINK_CACHE", str(tmp_path))
+    assert paths.cache_folder() == tmp_path
+    monkeypatch.delenv("RETHINK_CACHE")
+    folder = paths.cache_folder()
+    assert folder.name == ".cache" and (folder.parent / "pyproject.toml").is_file()
+    installed = tmp_path / "rethink" / "paths.py"  # no repository around it
+    monkeypatch.setattr(paths, "__file__", str(installed))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert paths.cache_folder() == tmp_path / ".cache" / "rethink"

@@ -7,6 +7,7 @@ import pytest
 
 from rethink.book import browser
 from rethink.book.browser import BrowserError
+from tests.book.browsers import needs_browser
 
 # One black pixel.
 PIXEL = base64.b64decode(
@@ -21,15 +22,6 @@ SHEET = """<style>
 @page { size: A4; margin: 20mm; @bottom-center { content: "page " counter(page); } }
 article { break-before: page; }
 </style>"""
-
-
-def needs_browser() -> None:
-    pytest.importorskip("playwright", reason="Playwright is an extra")
-    pytest.importorskip("pypdf", reason="pypdf is an extra")
-    try:
-        browser.find()
-    except BrowserError as error:
-        pytest.skip(str(error))
 
 
 def only(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

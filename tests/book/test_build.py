@@ -6,78 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 from nbformat.v4 import new_notebook, writes
-from tests.book.test_pages import SUMMARY, append, code, write_book, write_chapter
 
-from rethink import data, paths
+from rethink import paths
 from rethink.book import build, notebooks, pages
 from rethink.book import html as rendering
 from rethink.book.pages import Edition, ParameterError, PressError
 from rethink.runs import fingerprints, store, tasks
-from rethink.runs.workers import Workers
-
-CHAPTERS = {
-    "index": "# Tiny\n",
-    "summary": SUMMARY,
-    "01-one": code("def never():\n    from rethink import alpha"),
-    "02-two": code("def never():\n    from rethink import beta", "print(1)"),
-}
-
-
-@pytest.fixture
-def edition(tmp_path, monkeypatch):
-    """A book without studies, on a machine without records, in a package of other modules."""
-    package = tmp_path / "package"
-    for name in ("alpha", "beta", "book/claims"):
-        append(package / f"{name}.py", "")
-    append(package / "ledger" / "01-one.csv")
-    monkeypatch.setattr(fingerprints, "PACKAGE", package)
-    monkeypatch.setenv("RETHINK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("RETHINK_RECORDS", str(tmp_path / "none.npz"))
-    root = write_book(tmp_path / "tiny", CHAPTERS)
-    monkeypatch.chdir(root)
-    return Edition.full(root)
-
-
-@pytest.fixture(autouse=True)
-def no_data(request, monkeypatch, small):
-    monkeypatch.setattr(data, "fashion_mnist", lambda: small)
-
-
-@pytest.fixture
-def executed(monkeypatch):
-    """The pages that were executed, in order; quick stand-ins for kernel and Jupyter Book."""
-    names = []
-
-    def execute(edition, page, mark, output=None):
-        names.append(page)
-        about = {"rethink": {"stamp": mark, "parameters": {}}}
-        output = output or edition.book / f"{page}.ipynb"
-        paths.write_text(output, writes(new_notebook(metadata=about)))
-        source = pages.read(edition.root, page)
-        cells = [cell.source for cell in source.cells if cell.cell_type == "code"]
-        cells_found = {"value": len(cells), "tolerance": 0.5}
-        found = {"values": {"cells": cells_found}, "claims": {}}
-        paths.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
-
-    monkeypatch.setattr(notebooks, "execute", execute)
-    monkeypatch.setattr(rendering, "render", render)
-    return names
-
-
-def render(edition, notes, downloads):
-    paths.write_text(edition.html / "index.html", "")
-
-
-def make(edition, names):
-    """Make the book; return which pages that executed."""
-    names.clear()
-    build.make(edition, False, None)
-    return list(names)
-
-
-def never(*_, **__):
-    pytest.fail("work was done")
-
+from tests.book.builds import EXPERIMENT, make, make_it, never, render
+from tests.book.manuscripts import append, code, write_book, write_chapter
 
 # ---- making a book -------------------------------------------------------------------------------
 
@@ -318,54 +254,14 @@ def test_pages_whose_measurements_are_lost_are_not_rendered(measuring, executed,
 # ---- measurements --------------------------------------------------------------------------------
 
 
-TINY = """
-import numpy as np
-
-
-def tasks(seeds):
-    return [{"seed": seed} for seed in range(seeds)]
-
-
-def seconds(task):
-    return 0.1
-
-
-def run(data, seed):
-    return {"total": np.array(int(data.train_labels.sum()) * (seed + 1))}
-"""
-
-
-@pytest.fixture
-def measuring(edition, monkeypatch):
-    """A book whose second page asks for an experiment of two tasks."""
-    text = code("def never():\n    study.results('tiny', seeds=2)")
-    write_chapter(edition.root, "02-two", text)
-    append(fingerprints.PACKAGE / "experiments" / "tiny.py", TINY)
-    module = SimpleNamespace()
-    exec(TINY, vars(module))
-    monkeypatch.setattr(tasks, "PACKAGE", fingerprints.PACKAGE)
-    monkeypatch.setitem(sys.modules, "rethink.experiments.tiny", module)
-    # In this process: a worker would have the real package.
-    monkeypatch.setattr(Workers, "number", lambda self: 1)
-    tasks.fingerprint.cache_clear()
-    yield edition
-    tasks.fingerprint.cache_clear()
-
-
-def make_it(edition, fresh=False):
-    build.make(edition, fresh, Workers())
-    path = edition.root / store.PUBLISHED
-    return store.Store(path.parent / "none", path)
-
-
 def test_a_changed_measurement_makes_its_page_stale(measuring, executed, monkeypatch):
     make_it(measuring)
     executed.clear()
     (fingerprints.PACKAGE / "experiments" / "tiny.py").write_text(
-        TINY.replace("seed + 1", "seed + 3")
+        EXPERIMENT.replace("seed + 1", "seed + 3")
     )
     module = SimpleNamespace()
-    exec(TINY.replace("seed + 1", "seed + 3"), vars(module))
+    exec(EXPERIMENT.replace("seed + 1", "seed + 3"), vars(module))
     monkeypatch.setitem(sys.modules, "rethink.experiments.tiny", module)
     tasks.fingerprint.cache_clear()
     make_it(measuring)

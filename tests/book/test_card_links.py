@@ -1,8 +1,8 @@
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from tests.book.test_html import figure
 
 from rethink.book import card_links
+from tests.book.manuscripts import figure
 
 
 @pytest.mark.parametrize(

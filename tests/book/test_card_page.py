@@ -12,13 +12,12 @@ import bs4
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from tests.book.test_browser import needs_browser
-from tests.book.test_pages import HEADER, append, code, write_book
-from tests.book.test_html import figure
 
 from rethink.book import browser, card_page, pages
 from rethink.book.pages import ParameterError, PressError
 from rethink.errors import InputError
+from tests.book.browsers import needs_browser
+from tests.book.manuscripts import HEADER, append, code, figure, write_book
 
 BOOK = pages.root()
 TITLE = "A *plain* <b>table</b>_1.csv"
@@ -50,7 +49,8 @@ mystnb:
 ---
 from matplotlib import pyplot as plt
 
-from rethink import claims, figures
+from rethink.book import claims
+from rethink.plots import figures
 
 figures.use()
 figure, ax = plt.subplots(figsize=(6.4, 2))
@@ -289,7 +289,7 @@ def test_a_card_is_three_files_with_what_was_asked(made):
 
 
 FAULTS = {
-    "from rethink.delimited import InputError\n\nraise InputError('x.csv: no rows; give some')": (
+    "from rethink.errors import InputError\n\nraise InputError('x.csv: no rows; give some')": (
         InputError,
         r"^x\.csv: no rows; give some$",
     ),

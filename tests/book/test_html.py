@@ -6,30 +6,18 @@ from dataclasses import replace
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from tests.book.test_pages import HEADER, code
-from tests.book.test_notebooks import edition, edition_of, executed  # noqa: F401
 
-from rethink.book import notebooks, html as rendering
+from rethink.book import html as rendering
+from rethink.book import notebooks
 from rethink.book.pages import Edition, PressError, pages, read, root
+from tests.book.manuscripts import HEADER, TABLE, code, edition_of, figure
 
 BOOK = root()
 
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-)
-TABLE = "panel,series,x,y\n1,line,2,3\n"
-
-
-def figure(table=TABLE, name="fig-one", caption="It rises.\n"):
-    """A code cell that shows a figure."""
-    picture = new_output("display_data", data={"image/png": PIXEL, "text/csv": table})
-    about = {"figure": {"name": name, "caption": caption}, "image": {"alt": "a line that rises"}}
-    metadata = {"mystnb": about, "tags": ["remove-input"]}
-    return new_code_cell("plot()", outputs=[picture], metadata=metadata)
 
 
 def write_notebooks(edition):
-    """Leave notebooks as if every chapter had been executed."""
+    """Leave notebooks as if every chapter had been executed_book."""
     edition.book.mkdir(exist_ok=True)
     for page in pages(edition.root):
         if not (edition.book / f"{page}.ipynb").exists():
@@ -69,8 +57,8 @@ def test_figures_need_names_of_their_own(cells, words):
         rendering.figure_tables(new_notebook(cells=cells))
 
 
-def test_an_interrupted_exchange_is_mended(executed, tmp_path):
-    edition = replace(executed, build=tmp_path)
+def test_an_interrupted_exchange_is_mended(executed_book, tmp_path):
+    edition = replace(executed_book, build=tmp_path)
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "index.html").write_text("the last good one")
     (tmp_path / "source").write_text("in the way")
@@ -92,15 +80,15 @@ def test_a_caption_ends_with_a_link_to_the_data_and_a_page_with_its_note():
 # ---- rendering -----------------------------------------------------------------------------------
 
 
-def test_a_book_is_rendered_only_when_all_of_it_was_executed(edition):
-    write_notebooks(edition)
-    (edition.book / "01-one.ipynb").unlink()
+def test_a_book_is_rendered_only_when_all_of_it_was_executed(tiny_book):
+    write_notebooks(tiny_book)
+    (tiny_book.book / "01-one.ipynb").unlink()
     with pytest.raises(PressError, match="not executed yet: 01-one; run `make book`"):
-        rendering.render(edition)
+        rendering.render(tiny_book)
 
 
-def test_a_rendered_book_stays_until_a_better_one_is_there(executed, tmp_path):
-    edition = replace(executed, build=tmp_path / "build")
+def test_a_rendered_book_stays_until_a_better_one_is_there(executed_book, tmp_path):
+    edition = replace(executed_book, build=tmp_path / "build")
     edition.build.mkdir()
     write_notebooks(edition)
     rendering.render(edition)
@@ -113,7 +101,7 @@ def test_a_rendered_book_stays_until_a_better_one_is_there(executed, tmp_path):
 
     good = tree(edition.html)
     broken = replace(edition, root=tmp_path / "broken", book=tmp_path / "broken" / "book")
-    shutil.copytree(executed.root, broken.root)
+    shutil.copytree(executed_book.root, broken.root)
     (broken.book / "01-one.ipynb").unlink()
     text = "# One\n\nAs {ref}`nowhere` says.\n"
     (broken.root / "chapters" / "01-one.md").write_text(HEADER + text)
@@ -145,9 +133,9 @@ def test_a_page_offers_what_was_executed_its_source_and_its_data(tmp_path):
     assert found["all.csv"].resolve().read_text() == "a\n1\n"
 
 
-def test_negative_numbers_have_a_minus_sign(executed, tmp_path):
+def test_negative_numbers_have_a_minus_sign(tmp_path):
     text = "# One\n\n{glue:text}`down:.1f` {glue:text}`down:+.2f` {glue:text}`up` - not `-1`\n"
-    values = "from rethink import claims\nclaims.values(down=-1.25, up=3)"
+    values = "from rethink.book import claims\nclaims.values(down=-1.25, up=3)"
     edition = edition_of(
         tmp_path / "tiny", text + code(values).replace("cell}", "cell}\n:tags: [remove-cell]\n")
     )

@@ -2,19 +2,12 @@ import json
 
 import numpy as np
 import pytest
-from tests.book.test_build import (  # noqa: F401
-    edition,
-    executed,
-    make_it,
-    measuring,
-    never,
-    no_data,
-)
-from tests.book.test_pages import append, code, write_chapter
 
 from rethink.book import inputs
 from rethink.book.pages import PressError
 from rethink.runs import audit, store, tasks
+from tests.book.builds import make_it, never
+from tests.book.manuscripts import append, code, write_chapter
 
 
 def test_one_chapter_without_results_is_no_reason_to_sample_records(edition, monkeypatch):

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -6,43 +7,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from tests.book.test_pages import append, code, write_book, write_chapter
 
 from rethink.book import notebooks
-from rethink.book.pages import Edition, ParameterError, PressError, read
-
-ONE = """# One
-
-The answer is {glue:text}`answer`, as [before](index).
-
-```{code-cell}
-:tags: [parameters, hide-input]
-
-seeds = 5
-name = "all"
-```
-
-```{code-cell}
-import os
-import time
-from pathlib import Path
-
-from rethink import claims
-
-print("some", flush=True)
-time.sleep(0.2)
-print(f"{seeds} {name}", flush=True)
-print(Path(os.environ["RETHINK_BOOK"]).name, repr(os.environ["RETHINK_REDUCED"]), Path.cwd().name)
-```
-
-```{code-cell}
-:tags: [remove-cell]
-
-claims.value("answer", 42.5 * seeds, 0.1)
-claims.settle("input-784", "all", seeds > 3)
-```
-"""
-
+from rethink.book.pages import ParameterError, PressError, read
+from tests.book.manuscripts import append, code, write_chapter
 
 QUICK = """# One
 
@@ -61,23 +29,6 @@ print(seeds, name, repr(os.environ["RETHINK_REDUCED"]))
 """
 
 
-def edition_of(folder, text=ONE):
-    return Edition.full(write_book(folder, {"index": "# Tiny\n", "01-one": text}))
-
-
-@pytest.fixture
-def edition(tmp_path):
-    return edition_of(tmp_path / "tiny")
-
-
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """A book whose one chapter was executed, not to be changed."""
-    edition = edition_of(tmp_path_factory.mktemp("press") / "tiny")
-    notebooks.execute(edition, "01-one", "mark")
-    return edition
-
-
 def notebook_of(edition, page="01-one"):
     return nbformat.read(edition.book / f"{page}.ipynb", as_version=4)
 
@@ -89,104 +40,104 @@ def results_of(edition):
 # ---- execution -----------------------------------------------------------------------------------
 
 
-def test_a_chapter_becomes_an_executed_notebook_with_results(executed):
-    notebook = notebook_of(executed)
+def test_a_chapter_becomes_an_executed_notebook_with_results(executed_book):
+    notebook = notebook_of(executed_book)
     nbformat.validate(notebook)
-    source = read(executed.root, "01-one")
+    source = read(executed_book.root, "01-one")
     assert [c.source for c in notebook.cells] == [c.source for c in source.cells]
     assert [c.id for c in notebook.cells] == [c.id for c in source.cells]
     assert notebook.metadata["rethink"] == {"stamp": "mark", "parameters": {}}
     (stream,) = notebook.cells[2].outputs
     assert stream.text == "some\n5 all\nbook '' tiny\n"
-    found = results_of(executed)
+    found = results_of(executed_book)
     assert found["values"] == {"answer": {"tolerance": 0.1, "value": 212.5}}
     assert found["claims"]["input-784"]["verdict"] == "reproduced"
-    assert not list((executed.build / "unfinished").iterdir())
+    assert not list((executed_book.build / "unfinished").iterdir())
 
 
-def test_nothing_of_time_or_tool_stays_in_a_notebook(executed):
-    text = (executed.book / "01-one.ipynb").read_text(encoding="utf-8")
-    notebook = notebook_of(executed)
+def test_nothing_of_time_or_tool_stays_in_a_notebook(executed_book):
+    text = (executed_book.book / "01-one.ipynb").read_text(encoding="utf-8")
+    notebook = notebook_of(executed_book)
     assert "papermill" not in notebook.metadata
     assert "version" not in notebook.metadata.language_info
     for cell in notebook.cells:
         assert not {"papermill", "execution"} & set(cell.metadata)
     assert not re.search(r"start_time|duration|\d{4}-\d\d-\d\dT", text)
-    assert str(executed.root) not in text
+    assert str(executed_book.root) not in text
 
 
-def test_a_second_execution_is_equal_byte_for_byte(executed, tmp_path):
+def test_a_second_execution_is_equal_byte_for_byte(executed_book, tmp_path):
     output = tmp_path / "again" / "01-one.ipynb"
-    notebooks.execute(replace(executed, build=tmp_path), "01-one", "mark", output)
-    assert output.read_bytes() == (executed.book / "01-one.ipynb").read_bytes()
+    notebooks.execute(replace(executed_book, build=tmp_path), "01-one", "mark", output)
+    assert output.read_bytes() == (executed_book.book / "01-one.ipynb").read_bytes()
     name = Path("results", "01-one.json")
-    assert (output.parent / name).read_bytes() == (executed.book / name).read_bytes()
+    assert (output.parent / name).read_bytes() == (executed_book.book / name).read_bytes()
 
 
-def test_other_parameters_are_shown_and_the_kernel_knows(edition):
-    write_chapter(edition.root, "01-one", QUICK)
-    changed = replace(edition, overrides={"01-one": {"seeds": 2, "name": "few"}})
+def test_other_parameters_are_shown_and_the_kernel_knows(tiny_book):
+    write_chapter(tiny_book.root, "01-one", QUICK)
+    changed = replace(tiny_book, overrides={"01-one": {"seeds": 2, "name": "few"}})
     notebooks.execute(changed, "01-one", "mark")
-    notebook = notebook_of(edition)
+    notebook = notebook_of(tiny_book)
     (injected,) = [c for c in notebook.cells if c.id == "injected-parameters"]
     assert "hide-input" in injected.metadata.tags
     assert notebook.cells.index(injected) == 2, "just after the chapter's own parameters"
     assert "seeds = 2" in injected.source
     assert notebook.cells[3].outputs[0].text == "2 few '1'\n"
     assert notebook.metadata["rethink"]["parameters"] == {"seeds": 2, "name": "few"}
-    assert results_of(edition) == {"values": {}, "claims": {}}
+    assert results_of(tiny_book) == {"values": {}, "claims": {}}
 
 
-def test_a_page_without_parameters_knows_that_others_are_reduced(edition):
-    write_chapter(edition.root, "02-two", code("import os\nprint(os.environ['RETHINK_REDUCED'])"))
+def test_a_page_without_parameters_knows_that_others_are_reduced(tiny_book):
+    write_chapter(tiny_book.root, "02-two", code("import os\nprint(os.environ['RETHINK_REDUCED'])"))
     for overrides, shown in (({}, "\n"), ({"01-one": {"seeds": 2}}, "1\n")):
-        notebooks.execute(replace(edition, overrides=overrides), "02-two", "mark")
-        notebook = nbformat.read(edition.book / "02-two.ipynb", as_version=4)
+        notebooks.execute(replace(tiny_book, overrides=overrides), "02-two", "mark")
+        notebook = nbformat.read(tiny_book.book / "02-two.ipynb", as_version=4)
         assert notebook.cells[-1].outputs[0].text == shown
 
 
-def test_a_failing_cell_is_named_and_the_last_good_notebook_stays(edition, monkeypatch):
+def test_a_failing_cell_is_named_and_the_last_good_notebook_stays(tiny_book, monkeypatch):
     monkeypatch.setenv("RETHINK_BOOK", "elsewhere")
     monkeypatch.delenv("RETHINK_REDUCED", raising=False)
-    write_chapter(edition.root, "01-one", code("x = 1", "def late():\n    return x / 0\nlate()"))
-    append(edition.book / "01-one.ipynb", "the last good one")
-    append(edition.book / "results" / "01-one.json", "its results")
+    write_chapter(tiny_book.root, "01-one", code("x = 1", "def late():\n    return x / 0\nlate()"))
+    append(tiny_book.book / "01-one.ipynb", "the last good one")
+    append(tiny_book.book / "results" / "01-one.json", "its results")
     with pytest.raises(PressError) as error:
-        notebooks.execute(edition, "01-one", "mark")
+        notebooks.execute(tiny_book, "01-one", "mark")
     message = str(error.value)
     assert message.startswith("chapters/01-one.md failed in code cell 2: ZeroDivisionError: ")
     assert "return x / 0" in message
     assert "\x1b" not in message
     assert len(message.splitlines()) < 16
-    assert (edition.book / "01-one.ipynb").read_text() == "the last good one"
-    assert (edition.book / "results" / "01-one.json").read_text() == "its results"
-    unfinished = edition.build / "unfinished" / "01-one.ipynb"
+    assert (tiny_book.book / "01-one.ipynb").read_text() == "the last good one"
+    assert (tiny_book.book / "results" / "01-one.json").read_text() == "its results"
+    unfinished = tiny_book.build / "unfinished" / "01-one.ipynb"
     assert str(unfinished) in message
     assert "ZeroDivisionError" in unfinished.read_text()
-    assert execute.os.environ["RETHINK_BOOK"] == "elsewhere"
-    assert "RETHINK_REDUCED" not in execute.os.environ
+    assert os.environ["RETHINK_BOOK"] == "elsewhere"
+    assert "RETHINK_REDUCED" not in os.environ
 
 
-def test_standard_error_is_refused(edition):
-    write_chapter(edition.root, "01-one", code("import warnings\nwarnings.warn('look out')"))
-    append(edition.book / "01-one.ipynb", "the last good one")
+def test_standard_error_is_refused(tiny_book):
+    write_chapter(tiny_book.root, "01-one", code("import warnings\nwarnings.warn('look out')"))
+    append(tiny_book.book / "01-one.ipynb", "the last good one")
     with pytest.raises(PressError, match=r"01-one, .*cell \d wrote to standard error: .*look out"):
-        notebooks.execute(edition, "01-one", "mark")
-    assert (edition.book / "01-one.ipynb").read_text() == "the last good one"
-    assert not (edition.book / "results").exists()
+        notebooks.execute(tiny_book, "01-one", "mark")
+    assert (tiny_book.book / "01-one.ipynb").read_text() == "the last good one"
+    assert not (tiny_book.book / "results").exists()
 
 
-def test_a_kernel_that_dies_is_an_error_that_names_the_chapter(edition):
-    write_chapter(edition.root, "01-one", code("import os\nos._exit(1)"))
+def test_a_kernel_that_dies_is_an_error_that_names_the_chapter(tiny_book):
+    write_chapter(tiny_book.root, "01-one", code("import os\nos._exit(1)"))
     with pytest.raises(PressError, match="01-one"):
-        notebooks.execute(edition, "01-one", "mark")
+        notebooks.execute(tiny_book, "01-one", "mark")
 
 
 @pytest.mark.parametrize("override", [{"sedes": 2}, {"seeds": "2"}])
-def test_a_wrong_parameter_stops_it_before_anything_is_executed(edition, override, monkeypatch):
+def test_a_wrong_parameter_stops_it_before_anything_is_executed(tiny_book, override, monkeypatch):
     monkeypatch.setattr(notebooks.papermill, "execute_notebook", lambda *_, **__: pytest.fail("ran"))
     with pytest.raises(ParameterError, match="01-one"):
-        notebooks.execute(replace(edition, overrides={"01-one": override}), "01-one", "mark")
+        notebooks.execute(replace(tiny_book, overrides={"01-one": override}), "01-one", "mark")
 
 
 # ---- what is stripped ----------------------------------------------------------------------------

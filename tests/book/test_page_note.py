@@ -2,11 +2,10 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from tests.book.test_pages import write_book
 
 from rethink.book import page_note
 from rethink.book.page_note import Shown
-from rethink.book.pages import Edition
+from tests.book.manuscripts import edition_of
 
 ONE = '# One\n\n```{code-cell}\n:tags: [parameters]\n\nseeds = 5\nname = "a"\n```\n'
 SHOWN = Shown("0123456789abcdef", "fedcba9876543210", 35, 1, 5, 754.0)
@@ -14,7 +13,7 @@ SHOWN = Shown("0123456789abcdef", "fedcba9876543210", 35, 1, 5, 754.0)
 
 @pytest.fixture
 def edition(tmp_path):
-    return Edition.full(write_book(tmp_path / "tiny", {"index": "# Tiny\n", "01-one": ONE}))
+    return edition_of(tmp_path / "tiny", ONE)
 
 
 def rows(note):

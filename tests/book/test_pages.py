@@ -1,5 +1,3 @@
-"""The manuscript of a tiny book, which other tests make books from, too."""
-
 import os
 from dataclasses import replace
 
@@ -24,60 +22,13 @@ from rethink.book.pages import (
     summarises,
 )
 from rethink.runs import fingerprints
-
-HEADER = """---
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-"""
-
-CONFIG = """title: Tiny
-author: Nobody
-only_build_toc_files: true
-execute: {execute_notebooks: "off"}
-html: {use_issues_button: false, use_repository_button: false}
-"""
-
-ONE = """# One
-
-```{code-cell}
-:tags: [parameters, hide-input]
-
-seeds = 5
-share = 0.5
-name = "all"
-```
-
-Some prose.
-
-```{code-cell}
-from rethink import alpha
-
-runs = study.results("training_runs", study="capacity", seeds=seeds, epochs=30)
-```
-"""
+from tests.book.manuscripts import HEADER, ONE, SUMMARY, append, code, write_book, write_chapter
 
 TWO = """# Two
 
 ```{code-cell}
 def never():
     from rethink import gamma
-```
-"""
-
-SUMMARY = """# Summary
-
-```{code-cell}
-from rethink.book import claims
-
-settled = claims.all_settled()
 ```
 """
 
@@ -88,41 +39,6 @@ TINY = {
     "02-two": TWO,
     "summary": SUMMARY,
 }
-
-
-def write_book(root, chapters):
-    """Write a book of these chapters, the first its root; from three on they stand in parts."""
-    first, second, *rest = chapters
-    toc = f"format: jb-book\nroot: book/{first}\n"
-    if rest:
-        toc += f"parts:\n- caption: Before\n  chapters:\n  - file: book/{second}\n"
-        toc += "- caption: After\n  chapters:\n"
-        toc += "".join(f"  - file: book/{page}\n" for page in rest)
-    else:
-        toc += f"chapters:\n- file: book/{second}\n"
-    (root / "chapters").mkdir(parents=True)
-    (root / "_toc.yml").write_text(toc)
-    (root / "_config.yml").write_text(CONFIG)
-    (root / "requirements.txt").write_text("numpy==2.0\n")
-    (root / "chapters" / "references.bib").write_text("")
-    (root / "chapters" / "drafts.yml").write_text("01-one: {seeds: 2}\n")
-    for page, text in chapters.items():
-        write_chapter(root, page, text)
-    return root
-
-
-def write_chapter(root, page, text):
-    (root / "chapters" / f"{page}.md").write_text(HEADER + text)
-
-
-def code(*cells):
-    return "# Title\n" + "".join(f"\n```{{code-cell}}\n{cell}\n```\n" for cell in cells)
-
-
-def append(path, text="\n# more\n"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(text)
 
 
 @pytest.fixture

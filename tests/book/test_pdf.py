@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from tests.book.test_browser import needs_browser
-from tests.book.test_notebooks import edition  # noqa: F401
 
-from rethink.book import browser, pdf as printing
-from rethink.book.pages import PressError, pages
+from rethink.book import browser
+from rethink.book import pdf as printing
+from rethink.book.pages import PressError, pages, root
+from tests.book.browsers import needs_browser
 
 
 def rendered(folder: Path, name: str, article: str, head: str = "") -> Path:
@@ -73,7 +73,7 @@ def test_the_style_of_the_book_on_paper(tmp_path: Path) -> None:
     from pypdf import PdfReader
 
     html = bound(tmp_path)
-    sheet = Path(__file__).parents[1] / "chapters" / "_static" / "print.css"
+    sheet = root() / "chapters" / "_static" / "print.css"
     (tmp_path / "a.css").write_bytes(sheet.read_bytes())
     text = html.read_text(encoding="utf-8")
     script = '<script defer="" src="../tex-chtml.js?mathjax"></script>'
@@ -89,9 +89,9 @@ def test_the_style_of_the_book_on_paper(tmp_path: Path) -> None:
     assert "One" in texts[2] and '"Two"' in texts[3] and "4" in texts[3]
 
 
-def test_a_book_that_is_not_rendered_is_not_printed(edition) -> None:
+def test_a_book_that_is_not_rendered_is_not_printed(tiny_book) -> None:
     with pytest.raises(PressError, match="no book to print yet; run `make book`"):
-        printing.print_book(edition)
+        printing.print_book(tiny_book)
 
 
 def test_the_whole_book_can_be_printed(rendered) -> None:

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from threadpoolctl import threadpool_limits
 
 from rethink import information, mec
 from rethink.experiments import memorize
@@ -24,10 +23,7 @@ TASK = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    with threadpool_limits(1):  # as the caller of an experiment does
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

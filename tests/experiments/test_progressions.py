@@ -4,18 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import threadpoolctl
 
 from rethink import mec
 from rethink.experiments import progressions
 from rethink.questions import class_separation
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As experiments run; threads that wait for each other make small products slow."""
-    with threadpoolctl.threadpool_limits(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 NAMES = {"sizes", "repeats", "changes", "pairs", "null", "null_sd", "bayes_low", "bayes_high"}

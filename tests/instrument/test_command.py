@@ -16,7 +16,7 @@ from rich.console import Console
 from rethink.errors import InputError
 from rethink.instrument import command as commands
 from rethink.tables import large_tables
-from tests.test_main import main
+from tests.command_line import main
 
 FOUR = "size,kind\n1,a\n2,b\n3,a\n4,b\n"
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from conftest import BROKEN
 
 from rethink.book import claims, inputs, notebooks, pages, typed_numbers
 from rethink.book.pages import Edition
@@ -46,9 +45,9 @@ def published():
     return store.Store(ROOT / "nowhere", ROOT / store.PUBLISHED)
 
 
-def test_the_data_in_the_cache_were_not_altered():
-    # Looked at before any other test could fetch them again.
-    assert not BROKEN, f"altered or cut short: {', '.join(BROKEN)}; `rethink data` replaces them"
+def test_the_data_in_the_cache_were_not_altered(broken_files):
+    said = f"altered or cut short: {', '.join(broken_files)}; `rethink data` replaces them"
+    assert not broken_files, said
 
 
 def test_every_chapter_is_in_the_table_of_contents():

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-import threadpoolctl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csgraph
@@ -14,12 +13,7 @@ from scipy.spatial import distance
 from rethink import mec
 from rethink.questions import class_separation
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As experiments run; threads that wait for each other make small products slow."""
-    with threadpoolctl.threadpool_limits(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 quick = settings(deadline=None, max_examples=60)

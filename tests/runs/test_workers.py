@@ -25,11 +25,11 @@ from rethink.runs.carry_out import do_missing
 from rethink.runs.store import Store, result_digest
 from rethink.runs.tasks import about, key, run, tasks
 from rethink.runs.workers import LostWorkersError, Workers, WorkersError
-from tests.book.test_build import edition, executed, never, no_data  # noqa: F401
-from tests.book.test_pages import ONE as CHAPTER
-from tests.book.test_pages import write_chapter
+from tests.book.builds import never
+from tests.book.manuscripts import ONE as CHAPTER
+from tests.book.manuscripts import write_chapter
+from tests.command_line import main
 from tests.runs.examples import SPECS, TASKS, digests, task_of
-from tests.test_main import main
 
 ONE = Workers(1)
 NOBODY = "tcp://127.0.0.1:1"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tests.tables.test_read import FUZZ, check, load, refused
+from tests.tables.reading import FUZZ, check, load, refused
 
 
 @FUZZ

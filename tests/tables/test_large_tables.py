@@ -485,11 +485,13 @@ def test_nothing_is_left_of_temporary_files(tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     code = (
-        "import os, signal; from rethink import ranges, streaming; ranges.ROWS = 2000\n"
+        "import os, signal\n"
+        "from rethink.tables import disk_sort, large_tables\n"
+        "disk_sort.ROWS = 2000\n"
         "def show(text, share):\n"
         "    if text == 'counting': os.kill(os.getpid(), signal.{})\n"
-        "streaming._Progress.__call__ = lambda self, text, share, now=False: show(text, share)\n"
-        f"streaming.count({str(tmp_path / 't.parquet')!r}, show=show)"
+        "large_tables._Progress.__call__ = lambda self, text, share, now=False: show(text, share)\n"
+        f"large_tables.count({str(tmp_path / 't.parquet')!r}, show=show)"
     )
     for name in ("SIGINT", "SIGKILL"):
         done = subprocess.run(

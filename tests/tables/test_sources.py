@@ -19,7 +19,7 @@ from PIL import Image
 from rethink.errors import InputError
 from rethink.tables import sources
 from rethink.tables.read import from_arrays, read
-from tests.tables.test_read import FUZZ, check
+from tests.tables.reading import FUZZ, check
 
 
 def test_parquet_reads_as_the_data_frame_does(tmp_path):

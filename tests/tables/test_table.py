@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rethink.tables import table as columns
 from rethink.tables.read import Choices, from_arrays
-from tests.tables.test_read import FUZZ, check, load, refused
+from tests.tables.reading import FUZZ, check, load, refused
 
 
 def test_an_index_that_pandas_wrote_is_left_out():

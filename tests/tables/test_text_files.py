@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rethink.errors import InputError
 from rethink.tables import text_files
 from rethink.tables.read import Choices, read
-from tests.tables.test_read import FUZZ, check, load, refused
+from tests.tables.reading import FUZZ, check, load, refused
 
 
 def test_the_last_column_is_the_label_and_the_header_is_found():
@@ -132,7 +132,7 @@ def test_long_fields_are_read_by_several_threads_at_once():
 
 def test_a_higher_limit_of_others_is_kept():
     code = (
-        "import csv; csv.field_size_limit(2**31 - 1); from rethink import delimited; "
+        "import csv; csv.field_size_limit(2**31 - 1); from rethink.tables import text_files; "
         "print(csv.field_size_limit())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

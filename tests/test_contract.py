@@ -1,0 +1,63 @@
+"""Where modules and their tests are, and the import contract in pyproject.toml."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rethink.book import pages
+
+ROOT = pages.root()
+PACKAGE = ROOT / "src" / "rethink"
+
+
+def held_against_the_contract(folder):
+    """Return the exit code and the words of a check of the package in a copy of the repository."""
+    # No colours; the package in this folder comes before the one that is installed.
+    surroundings = os.environ | {"PYTHONPATH": str(folder / "src"), "NO_COLOR": "1"}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=folder,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_no_module_imports_from_a_higher_wing():
+    code, said = held_against_the_contract(ROOT)
+    assert code == 0, said
+    assert "1 kept, 0 broken" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("tables/table.py", "import rethink.book.build"),
+        ("mec.py", "def late():\n    from rethink.plots import figures"),
+    ],
+)
+def test_an_import_from_a_higher_wing_is_found_and_named(tmp_path, file, line):
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, tmp_path / "src" / "rethink", ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "src" / "rethink" / file).open("a", encoding="utf-8") as module:
+        module.write(f"\n\n{line}\n")
+
+    code, said = held_against_the_contract(tmp_path)
+
+    lower = "rethink." + file.removesuffix(".py").replace("/", ".")
+    assert code == 1
+    assert f"{lower} -> rethink." in said
+
+
+def test_every_module_has_its_tests_at_the_same_place():
+    modules = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
+    tested = [path for path in modules if path.name != "__init__.py"]
+    wanted = {path: path.with_name(f"test_{path.stem.strip('_')}.py") for path in tested}
+    assert [str(path) for path in wanted if not (ROOT / "tests" / wanted[path]).is_file()] == []
