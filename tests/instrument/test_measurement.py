@@ -5,19 +5,17 @@ import re
 from fractions import Fraction
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
-from rich.cells import cell_len
 
 from rethink import mec
 from rethink.book import pages
 from rethink.errors import InputError
 from rethink.instrument import class_orders, measurement
 from rethink.instrument.class_orders import Order
-from rethink.tables import read
+from tests.instrument.tables import blobs, measured, table
 
 README = (pages.root() / "README.md").read_text(encoding="utf-8")
 # The names that the README documents, in the first column of its table.
@@ -26,20 +24,6 @@ NAMES = {
     for line in README[README.index("| Name | What it is |") :].split("\n\n")[0].splitlines()[2:]
     for name in re.findall(r"`(\w+)`", line.split("|")[1])
 }
-
-
-def table(x, y):
-    return read.from_arrays(np.asarray(x), np.asarray(y))
-
-
-def measured(x, y, **options):
-    return measurement.measure(table(x, y), **options)
-
-
-def blobs(rows=300, gap=2.0, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, rows)
-    return rng.normal(size=(rows, 4)) + gap * labels[:, None], labels
 
 
 def exact(found):
@@ -224,24 +208,6 @@ def test_a_column_that_decides_the_sums_is_named():
     x[:, 2] *= 1_000
     assert any("column '3' has 100% of the variance" in note for note in measured(x, y).notes)
     assert not any("variance" in note for note in measured(blobs()[0], y).notes)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["猫" * 90, "x" * 300, "1" * 18, "\x1b[31mred\x07\u202e\x9b31m", ""],
-    ids=["wide", "long", "digits", "escapes", "none"],
-)
-def test_any_names_make_one_screen_and_steer_no_terminal(name):
-    x, y = blobs()
-    frame = pl.DataFrame(x, [f"{name}{k}" for k in "abcd"])
-    # Forty columns that are worth a note.
-    notes = {f"{name} {k}": pl.Series([f"{k}-{i}" for i in range(len(x))]) for k in range(40)}
-    frame = frame.with_columns(**notes, y=pl.Series([f"{name}{k + i}" for i, k in enumerate(y)]))
-    text = repr(measurement.measure(read.from_arrays(frame, target="y")))
-    widths = [cell_len(line) for line in text.splitlines()]
-    assert max(widths) <= 100 and len(widths) <= 50
-    assert all(line.isprintable() for line in text.split("\n"))
-    assert "more notes" in text
 
 
 def test_text_and_picture():
