@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from rethink import trainer
 from rethink.data import split
 from rethink.mlp import StackedMLP
 from rethink.protocol import Spec
@@ -14,6 +13,11 @@ SHAPES = [(32, 16, 16), (8, 4, 4), (5, 3), (7,)]
 
 def specs(hidden, seeds, **changes):
     return [Spec(hidden, seed, epochs=3, **changes) for seed in seeds]
+
+
+def digest(records):
+    """What records measured, such that == compares it bit for bit."""
+    return result_digest([record.to_arrays() for record in records])
 
 
 def plain_loop(spec, data):
@@ -58,11 +62,11 @@ def test_a_stack_equals_a_plain_loop(small, hidden):
 
 @pytest.mark.parametrize("hidden", SHAPES)
 def test_a_record_does_not_depend_on_its_stack(small, hidden):
-    alone = {seed: result_digest(train(specs(hidden, [seed]), small)) for seed in range(3)}
+    alone = {seed: digest(train(specs(hidden, [seed]), small)) for seed in range(3)}
     for seeds in ([0, 1], [2, 0], [1, 2, 0], [2, 1, 0, 3, 4, 5, 6]):
         for record in train(specs(hidden, seeds), small):
             seed = record.spec.seed
-            assert result_digest([record]) == alone.get(seed, result_digest([record]))
+            assert digest([record]) == alone.get(seed, digest([record]))
 
 
 def test_a_record_does_not_depend_on_threads_and_restores_them(small):
@@ -73,7 +77,7 @@ def test_a_record_does_not_depend_on_threads_and_restores_them(small):
         again = train(specs((16, 8), [0, 1]), small)
     finally:
         torch.set_num_threads(before)
-    assert result_digest(once) == result_digest(again)
+    assert digest(once) == digest(again)
 
 
 def test_a_shorter_run_is_the_beginning_of_a_longer_one(small):
@@ -96,7 +100,6 @@ def test_a_record_is_consistent_with_itself(small):
     assert record.train_confusion.sum() == 801
     assert record.validation_confusion.sum() == 200
     assert list(record.milestones) == [1, 3]
-    assert record.seconds > 0
 
 
 def test_training_learns_and_random_labels_teach_nothing(small):
@@ -113,7 +116,7 @@ def test_members_with_other_labels_share_a_stack(small):
     mixed = [Spec((16,), 0, epochs=2, random_labels=share) for share in (0, 0.5)]
     together = train(mixed, small)
     for spec, record in zip(mixed, together, strict=True):
-        assert result_digest(train([spec], small)) == result_digest([record])
+        assert digest(train([spec], small)) == digest([record])
 
 
 def test_a_share_trains_on_fewer_rows(small):
@@ -128,10 +131,3 @@ def test_errors_name_the_parameter(small):
         train([Spec((16,), 0), Spec((8,), 0)], small)
     with pytest.raises(ValueError, match="epochs must be 1 or more, but 0"):
         train([Spec((16,), 0, epochs=0)], small)
-
-
-def test_the_environment_says_what_last_bits_depend_on():
-    described = trainer.environment()
-    assert described["device"] == "cpu"
-    assert described["torch"].startswith("2.")
-    assert all(described.values())

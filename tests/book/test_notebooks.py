@@ -83,14 +83,14 @@ def test_other_parameters_are_shown_and_the_kernel_knows(tiny_book):
     assert "hide-input" in injected.metadata.tags
     assert notebook.cells.index(injected) == 2, "just after the chapter's own parameters"
     assert "seeds = 2" in injected.source
-    assert notebook.cells[3].outputs[0].text == "2 few '1'\n"
+    assert notebook.cells[3].outputs[0].text == "2 few '" + json.dumps(changed.overrides) + "'\n"
     assert notebook.metadata["rethink"]["parameters"] == {"seeds": 2, "name": "few"}
     assert results_of(tiny_book) == {"values": {}, "claims": {}}
 
 
 def test_a_page_without_parameters_knows_that_others_are_reduced(tiny_book):
     write_chapter(tiny_book.root, "02-two", code("import os\nprint(os.environ['RETHINK_REDUCED'])"))
-    for overrides, shown in (({}, "\n"), ({"01-one": {"seeds": 2}}, "1\n")):
+    for overrides, shown in (({}, "\n"), ({"01-one": {"seeds": 2}}, '{"01-one": {"seeds": 2}}\n')):
         notebooks.execute(replace(tiny_book, overrides=overrides), "02-two", "mark")
         notebook = nbformat.read(tiny_book.book / "02-two.ipynb", as_version=4)
         assert notebook.cells[-1].outputs[0].text == shown
