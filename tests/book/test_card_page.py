@@ -318,7 +318,7 @@ def test_a_cell_that_fails_is_one_message_and_leaves_nothing(cell, expected, tmp
 
 
 def test_what_cannot_work_is_said_before_anything_is_executed(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(card_page.press, "execute", lambda *_, **__: pytest.fail("ran"))
+    monkeypatch.setattr(card_page.notebooks, "execute", lambda *_, **__: pytest.fail("ran"))
     with pytest.raises(ParameterError, match="has no parameter 'sauce'; it has: source, rows"):
         card_page.make(made.root, {"sauce": "x"}, tmp_path / "card", "t")
     (tmp_path / "file").write_text("")
