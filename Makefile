@@ -26,15 +26,13 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	  || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.11" >&2; exit 2; }
 	@echo "Setting up .venv: one to three minutes, once." >&2
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -r requirements.txt -c constraints.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 # Dask, for clusters; Weights & Biases; the browser's driver; what some tests compare with.
 extras: $(EXTRAS)
 
-$(EXTRAS): $(READY) pyproject.toml constraints.txt
+$(EXTRAS): $(READY)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -e '.[dask,track,browser,check]' -c constraints.txt
 	@touch $@

@@ -47,3 +47,17 @@ def test_the_cache_is_the_variable_or_in_the_repository(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "__file__", str(installed))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert paths.cache_folder() == tmp_path / ".cache" / "rethink"
+
+
+def test_the_repository_is_the_one_that_holds_the_package():
+    folder = paths.repository()
+    assert folder is not None
+    assert (folder / "src" / "rethink" / "paths.py").samefile(paths.__file__)
+
+
+def test_a_project_that_an_installed_package_lies_in_is_not_its_repository(tmp_path, monkeypatch):
+    installed = tmp_path / ".venv" / "lib" / "site-packages" / "rethink" / "paths.py"
+    monkeypatch.setattr(paths, "__file__", str(installed))
+    (tmp_path / "pyproject.toml").write_text("")
+    assert paths.repository() is None
+    assert paths.card_files() == installed.parent / "book" / "card_files"

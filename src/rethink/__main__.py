@@ -277,13 +277,11 @@ def card(
     """Ask the nine questions of labelled data, with training: one notebook and one page."""
     from rethink.book import card_page
     from rethink.instrument import command
-    from rethink.paths import repository
+    from rethink.paths import card_files
 
     chosen = (missing, missing_value, kind, order, constant, fractions)
     options = command.options(header, *chosen, decimal, delimiter, encoding)
-    for file in card_page.card(
-        repository() or root(), source, target, options, output, minutes, seeds
-    ):
+    for file in card_page.card(card_files(), source, target, options, output, minutes, seeds):
         print(file)
 
 

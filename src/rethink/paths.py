@@ -3,13 +3,25 @@
 import os
 from pathlib import Path
 
+# What pip knows this package by.
+DISTRIBUTION = "rethink-generalization"
+
 
 def repository() -> Path | None:
     """Return the folder of the repository that holds this package, None where it is installed."""
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "pyproject.toml").is_file():
-            return folder
-    return None
+    sources = Path(__file__).resolve().parents[1]
+    # Not just any project around it: an installed package may lie in somebody's own.
+    held = sources.name == "src" and (sources.parent / "pyproject.toml").is_file()
+    return sources.parent if held else None
+
+
+def card_files() -> Path:
+    """Return the folder with the page that `rethink card` executes, its style and its settings.
+
+    It is the repository that holds this package; an installed one brings a copy of these files,
+    laid out as they are there.
+    """
+    return repository() or Path(__file__).resolve().parent / "book" / "card_files"
 
 
 def cache_folder() -> Path:

@@ -104,7 +104,7 @@ def write_book(root, chapters):
     (root / "chapters").mkdir(parents=True)
     (root / "_toc.yml").write_text(toc)
     (root / "_config.yml").write_text(CONFIG)
-    (root / "requirements.txt").write_text("numpy==2.0\n")
+    (root / "constraints.txt").write_text("numpy==2.0\n")
     (root / "chapters" / "references.bib").write_text("")
     (root / "chapters" / "drafts.yml").write_text("01-one: {seeds: 2}\n")
     for page, text in chapters.items():

@@ -65,7 +65,7 @@ def test_after_a_change_of_a_module_only_its_pages_are_executed(edition, execute
     assert make(edition, executed) == ["02-two"]
     append(tmp_path / "package" / "ledger" / "01-one.csv")
     assert make(edition, executed) == ["summary"]
-    append(edition.root / "requirements.txt")
+    append(edition.root / "constraints.txt")
     assert len(make(edition, executed)) == 4
 
 
@@ -222,7 +222,7 @@ def test_what_is_executed_is_rendered_with_a_note_on_each_page(edition, executed
     ("file", "stale"),
     [
         ("chapters/01-one.md", "01-one"),
-        ("requirements.txt", "index, summary, 01-one, 02-two"),
+        ("constraints.txt", "index, summary, 01-one, 02-two"),
         ("../package/beta.py", "02-two"),
         ("book/results/02-two.json", "summary"),
     ],

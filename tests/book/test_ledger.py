@@ -27,7 +27,7 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-FILES = sorted(files("rethink").joinpath("ledger").iterdir(), key=lambda file: file.name)
+FILES = sorted(files("rethink.book").joinpath("ledger").iterdir(), key=lambda file: file.name)
 
 
 @pytest.fixture(scope="module")

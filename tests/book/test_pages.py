@@ -255,7 +255,7 @@ def test_a_stamp_changes_with_text_packages_runs_and_parameters(book, package):
     marks = [look(book), look(book, runs="others"), look(book, **{"01-one": {"seeds": 2}})]
     marks.append(look(book, **{"01-one": {"seeds": 3}}))
     marks.append(look(book, page="02-two"))
-    append(book / "requirements.txt")
+    append(book / "constraints.txt")
     marks.append(look(book))
     append(book / "chapters" / "01-one.md", "More prose.\n")
     marks.append(look(book))
@@ -315,7 +315,7 @@ def test_the_stamp_of_a_summary_changes_with_the_published_claims_and_not_with_i
     [
         "_config.yml",
         "_toc.yml",
-        "requirements.txt",
+        "constraints.txt",
         "chapters/setup.md",
         "chapters/references.bib",
         "chapters/_static/style.css",

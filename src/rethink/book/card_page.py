@@ -33,7 +33,7 @@ from rethink.errors import InputError
 from rethink.instrument.command import read, reading
 from rethink.progress import console
 from rethink.tables import sources
-from rethink.paths import write_bytes, write_text
+from rethink.paths import DISTRIBUTION, write_bytes, write_text
 from rethink.book.pages import Edition, PressError, settings
 from rethink.book.page_note import LIBRARIES, commit, versions
 from rethink.book.html import render
@@ -185,7 +185,7 @@ def _note(root: Path, values: dict[str, Any], seconds: float) -> str:
         fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
         return f"{fence} {text} {fence}".replace("|", "\\|")
 
-    made = f"rethink {version('rethink')}, commit {commit(root)}, in {seconds:.0f} s"
+    made = f"rethink {version(DISTRIBUTION)}, commit {commit(root)}, in {seconds:.0f} s"
     rows = {
         "Parameters": ", ".join(code(f"{name} = {value!r}") for name, value in values.items()),
         "Libraries": ", ".join(versions(LIBRARIES)),

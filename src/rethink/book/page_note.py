@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rethink.book.pages import Edition, settings
+from rethink.paths import DISTRIBUTION
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "cleanlab", "matplotlib", "jupyter-book")
 
@@ -37,8 +38,11 @@ class Shown:
 def commit(root: Path) -> str:
     """Return the commit that the code is at, with a word where files differ from it.
 
-    What making the book writes itself, into book/, is no such difference.
+    What making the book writes itself, into book/, is no such difference. It is unknown where this
+    folder is not a repository's: an installed package may lie within somebody's own.
     """
+    if not (root / ".git").exists():
+        return "unknown"
     name = _git(root, "describe", "--always", "--abbrev=10")
     tracked = ("status", "--porcelain", "--untracked-files=no")
     changed = _git(root, *tracked, "--", ".", ":(exclude)book")
@@ -69,7 +73,7 @@ def note(edition: Edition, page: str, shown: Shown, code: str, seconds: float | 
     took = "executed elsewhere" if seconds is None else f"executed in {seconds:.1f} s"
     rows = {
         "Edition": kind,
-        "Code": f"commit {code}, version {version('rethink')}",
+        "Code": f"commit {code}, version {version(DISTRIBUTION)}",
         "Parameters": _parameters(values),
         "Runs": f"{_count(shown.runs, 'training run')} and {_count(shown.measurements, 'other')} "
         f"{'measurement' if shown.measurements == 1 else 'measurements'}, "

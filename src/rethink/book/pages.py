@@ -233,7 +233,7 @@ def stamp(edition: Edition, page: str, results_digest: str) -> str:
     """
     notebook = read(edition.root, page)
     parts = [page, results_digest, json.dumps(edition.overrides.get(page, {}), sort_keys=True)]
-    files = [edition.root / "chapters" / f"{page}.md", edition.root / "requirements.txt"]
+    files = [edition.root / "chapters" / f"{page}.md", edition.root / "constraints.txt"]
     needed = fingerprints.modules(_trees(notebook))
     files += [fingerprints.module_file(name) for name in sorted(needed)]
     if "plots.figures" in needed:
@@ -256,7 +256,7 @@ def stamp(edition: Edition, page: str, results_digest: str) -> str:
 def inputs_digest(edition: Edition) -> str:
     """Return the digest of every file that goes into the book, and of what came out of it."""
     root = edition.root
-    files = [root / name for name in ("_config.yml", "_toc.yml", "requirements.txt")]
+    files = [root / name for name in ("_config.yml", "_toc.yml", "constraints.txt")]
     for folder in (root / "chapters", fingerprints.PACKAGE, edition.book):
         files += [f for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
     digest = hashlib.sha256()

@@ -143,7 +143,7 @@ def run(data: Dataset, kind: str, seed: int = 0) -> dict[str, NDArray[Any]]:
 
 def judgements() -> list[Judgement]:
     """Return the labels that a vision-language model named (``judgements.csv``), random first."""
-    with Path(__file__).parents[1].joinpath("judgements.csv").open(encoding="utf-8") as file:
+    with Path(__file__).with_name("judgements.csv").open(encoding="utf-8") as file:
         return [
             Judgement(row["sample"], int(row["index"]), row["seen"], row["sure"] == "sure")
             for row in csv.DictReader(file)
