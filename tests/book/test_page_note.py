@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from rethink.book import page_note
-from rethink.book.page_note import Shown
+from rethink.book.page_note import PageResults
 from tests.book.manuscripts import edition_of
 
 ONE = '# One\n\n```{code-cell}\n:tags: [parameters]\n\nseeds = 5\nname = "a"\n```\n'
-SHOWN = Shown("0123456789abcdef", "fedcba9876543210", 35, 1, 5, 754.0)
+SHOWN = PageResults("0123456789abcdef", "fedcba9876543210", 35, 1, 5, 754.0)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_note_says_what_the_page_was_made_from(edition):
 
 
 def test_a_page_without_runs_speaks_of_none(edition):
-    note = page_note.note(edition, "index", Shown("", "abc", 0, 0, 0, 0.0), "abc", None)
+    note = page_note.note(edition, "index", PageResults("", "abc", 0, 0, 0, 0.0), "abc", None)
     found = rows(note)
     assert not {"Runs", "Seeds", "Results", "Libraries"} & set(found)
     assert found["Parameters"] == "none"

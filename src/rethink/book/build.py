@@ -13,7 +13,7 @@ from typing import Any
 
 from rethink.paths import write_bytes, write_text
 from rethink.book.pages import Edition, PressError, inputs_digest, pages, read, settings, stamp, summarises
-from rethink.book.page_note import Shown, commit, note
+from rethink.book.page_note import PageResults, commit, note
 from rethink.book.inputs import load, look, make_results, training_runs
 from rethink.progress import console, in_words
 from rethink.runs.workers import Workers
@@ -177,7 +177,7 @@ def execute(edition: Edition, page: str, mark: str, output: Path | None = None) 
     return time.perf_counter() - start
 
 
-def render_book(edition: Edition, shown: dict[str, Shown]) -> None:
+def render_book(edition: Edition, shown: dict[str, PageResults]) -> None:
     """Render the executed notebooks, showing that it is under way."""
     from rethink.book import html
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rethink.book.page_note import Shown
+from rethink.book.page_note import PageResults
 from rethink.book.pages import Edition, PressError, Request, pages, read, requests, root, shows_everything, shows_seconds
 from rethink.paths import write_text
 from rethink.progress import console, in_words
@@ -35,7 +35,7 @@ SAMPLE_SECONDS = 20.0  # of each core, for the sample of published results that 
 
 def look(
     edition: Edition, names: list[str], there: "Store | None" = None
-) -> dict[str, Shown]:
+) -> dict[str, PageResults]:
     """Say what pages show of the results that there are.
 
     Args:
@@ -62,7 +62,7 @@ def look(
         timed = shows_seconds(read(edition.root, page))
         digest = store.whole_digest if timed else store.result_digest
         trained = sum(task.experiment == "training_runs" for task in wanted)
-        found[page] = Shown(
+        found[page] = PageResults(
             digest=digest(known),
             data=data.digest,
             runs=trained,
@@ -75,7 +75,7 @@ def look(
 
 def make_results(
     edition: Edition, names: list[str], fresh: bool, workers: Workers = LOCAL
-) -> dict[str, Shown]:
+) -> dict[str, PageResults]:
     """See to the results that pages show, and say what each shows of them.
 
     Args:

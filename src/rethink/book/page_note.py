@@ -15,7 +15,7 @@ LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "cleanlab", "matplotlib"
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageResults:
     """What a page shows of training runs and other measurements.
 
     Attributes:
@@ -58,7 +58,7 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def note(edition: Edition, page: str, shown: Shown, code: str, seconds: float | None) -> str:
+def note(edition: Edition, page: str, shown: PageResults, code: str, seconds: float | None) -> str:
     """Return the note on how a page was made, in Markdown.
 
     Args:
