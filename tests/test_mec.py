@@ -410,34 +410,34 @@ def test_progression_names_bad_parameters(shares, repeats, message):
 
 @pytest.mark.parametrize(("sizes", "bits"), PUBLISHED.items())
 def test_networks_have_the_published_bits(sizes, bits):
-    assert mec.network_mec(sizes).bits == bits
-    assert mec.network_mec(sizes, "four-rules").bits == bits - 10
+    assert mec.perceptron_mec(sizes, "report").bits == bits
+    assert mec.perceptron_mec(sizes).bits == bits - 10
 
 
 def test_rules_differ_where_a_layer_widens_after_a_narrow_one():
     sizes = (10, 2, 8, 3)
-    assert mec.network_mec(sizes, "four-rules").layers == (22, 2, 8)
-    assert mec.network_mec(sizes, "tfmeter").layers == (22, 2, 2)
-    assert mec.network_mec(sizes, "report").bits == 22 + 2 + 8 + 3
-    assert mec.network_mec((784, 256, 128, 128, 10), "tfmeter").bits == 201472
-    assert mec.network_mec((4, 1)).layers == (5,)
+    assert mec.perceptron_mec(sizes, "four-rules").layers == (22, 2, 8)
+    assert mec.perceptron_mec(sizes, "tfmeter").layers == (22, 2, 2)
+    assert mec.perceptron_mec(sizes, "report").bits == 22 + 2 + 8 + 3
+    assert mec.perceptron_mec((784, 256, 128, 128, 10), "tfmeter").bits == 201472
+    assert mec.perceptron_mec((4, 1)).layers == (5,)
 
 
-@pytest.mark.parametrize("sizes", [(784,), (784, 0), (784, 2.5), ()])
+@pytest.mark.parametrize("sizes", [(784,), (784, 0), (784, 2.5), (), "net", 784, (None, 3)])
 def test_network_sizes_must_be_positive_integers(sizes):
     with pytest.raises(ValueError, match="sizes must be two or more"):
-        mec.network_mec(sizes)
+        mec.perceptron_mec(sizes)
 
 
 def test_network_rule_must_be_known():
     with pytest.raises(ValueError, match=r"rule must be one of .*'five-rules'"):
-        mec.network_mec((2, 2), "five-rules")
+        mec.perceptron_mec((2, 2), "five-rules")
 
 
 def test_results_print_small_tables_and_become_json():
     line = mec.thresholds([1, 2, 2, 3], ["a", "a", "b", "a"], features=2)
     progression = mec.progression([1, 2, 2, 3], ["a", "a", "b", "a"], [0.5, 1], 2, 0)
-    for result in (line, mec.null([2, 1]), progression, mec.network_mec((3, 2))):
+    for result in (line, mec.null([2, 1]), progression, mec.perceptron_mec((3, 2))):
         kept = result.to_dict()
         assert json.loads(json.dumps(kept)) == kept
         assert all(name in str(result) for name in kept)

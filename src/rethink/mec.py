@@ -20,7 +20,7 @@ from rethink import ties
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
-Rule = Literal["report", "four-rules", "tfmeter"]
+CountingRule = Literal["report", "four-rules", "tfmeter"]
 
 
 class _Result:
@@ -162,11 +162,11 @@ class Progression(_Result):
 
 
 @dataclass(frozen=True)
-class NetworkMEC(_Result):
+class PerceptronMEC(_Result):
     """Capacity of a fully connected network, layer by layer."""
 
     sizes: tuple[int, ...]  # inputs, then the units of each layer
-    rule: Rule
+    rule: CountingRule
     layers: tuple[int, ...]  # bits of each layer of weights, one fewer than sizes
     _shown = ("sizes", "rule", "layers", "bits")
 
@@ -313,7 +313,7 @@ def progression(
     return Progression(share, instances, class_counts, expected, null_totals)
 
 
-def network_mec(sizes: Sequence[int], rule: Rule = "report") -> NetworkMEC:
+def perceptron_mec(sizes: Sequence[int], rule: CountingRule = "four-rules") -> PerceptronMEC:
     """Capacity of a fully connected network with biases, in bits.
 
     The first layer stores its parameters, (k_0 + 1) k_1 bits. A later layer stores its parameters
@@ -328,19 +328,23 @@ def network_mec(sizes: Sequence[int], rule: Rule = "report") -> NetworkMEC:
     Raises:
         ValueError: `sizes` are not two or more positive integers, or the rule is unknown.
 
-    >>> network_mec((784, 256, 128, 128, 10)).bits
-    201482
+    >>> sizes = (784, 256, 128, 128, 10)
+    >>> perceptron_mec(sizes).bits, perceptron_mec(sizes, "report").bits
+    (201472, 201482)
     """
-    units = tuple(int(k) for k in sizes)
+    try:
+        units = tuple(int(k) for k in sizes)
+    except (TypeError, ValueError):  # no sequence, or not of numbers
+        units = ()
     if len(units) < 2 or min(units) < 1 or units != tuple(sizes):
         raise ValueError(f"sizes must be two or more positive integers, but {sizes!r} was passed")
-    if rule not in get_args(Rule):
-        raise ValueError(f"rule must be one of {get_args(Rule)}, but {rule!r} was passed")
+    if rule not in get_args(CountingRule):
+        raise ValueError(f"rule must be one of {get_args(CountingRule)}, but {rule!r} was passed")
     layers = [(units[0] + 1) * units[1]]
     for i in range(1, len(units) - 1):
         reaching = min(units[1 : i + 1]) if rule == "tfmeter" else units[i]
         layers.append(min((units[i] + 1) * units[i + 1], reaching))
-    return NetworkMEC(units, rule, tuple(layers))
+    return PerceptronMEC(units, rule, tuple(layers))
 
 
 def _inverse_share_bits(expected: Floats, class_counts: Ints) -> Floats:

@@ -61,7 +61,7 @@ def test_bits_stored_are_the_labels_entropy_where_all_are_right(filled):
         entropy = information.entropy_bits(np.bincount(labels[rows]))
         assert filled["label_bits"][member] == pytest.approx(40 * entropy)
         assert filled["bits"][member] == pytest.approx(40 * entropy)
-    assert filled["mec_bits"] == mec.network_mec((784, 64, 32, 10), "four-rules").bits
+    assert filled["mec_bits"] == mec.perceptron_mec((784, 64, 32, 10), "four-rules").bits
 
 
 def test_the_same_task_gives_the_same_bits(small):

@@ -49,7 +49,7 @@ def test_every_variant_is_measured(small, variant):
     assert np.isnan(result["loss"]).all() == (variant == "squared error")
     if variant != "squared error":
         assert np.isfinite(result["loss"]).all()
-    bits = mec.network_mec((784, *recipe(variant).hidden, 10), "four-rules").bits
+    bits = mec.perceptron_mec((784, *recipe(variant).hidden, 10), "four-rules").bits
     assert result["bits"] == bits
     assert bits == 7850 or abs(bits - 50_368) < 100  # about the same, but for no hidden layer
 

@@ -74,7 +74,7 @@ def test_what_holds_of_every_plan(n, d, c, minutes):
 def test_capacities_run_from_below_the_labels_bits_to_above():
     for n, d, c, minutes in ((150, 4, 3, 1), (569, 30, 2, 1), (1_797, 64, 10, 2)):
         made = plan(n, d, c, minutes)
-        bits = [mec.network_mec((d, h, c), "four-rules").bits for h in made.hidden[1:]]
+        bits = [mec.perceptron_mec((d, h, c), "four-rules").bits for h in made.hidden[1:]]
         labels = mec.dictionary_bits([made.train_rows // c] * c)
         assert bits[0] < labels / 4 and 1.5 * labels < bits[-1] < 3 * labels
 

@@ -99,11 +99,11 @@ def test_a_forest_is_the_sum_of_its_trees(leaves, classes):
 def test_without_shared_weights_layers_are_those_of_the_four_rules(sizes):
     parameters = [(a + 1) * b for a, b in itertools.pairwise(sizes)]
     bits = learner_capacity.layered_bits(parameters, sizes[:-1])
-    assert bits == mec.network_mec(sizes, "four-rules").bits
+    assert bits == mec.perceptron_mec(sizes, "four-rules").bits
 
 
 def test_published_and_hand_made_counts():
-    assert learner_capacity.linear_bits(784, 10) == mec.network_mec((784, 10)).bits - 10 == 7850
+    assert learner_capacity.linear_bits(784, 10) == mec.perceptron_mec((784, 10)).bits == 7850
     assert learner_capacity.neighbours_bits(60_000, 10) == pytest.approx(199315.69, abs=0.01)
     assert learner_capacity.layered_bits([10, 100, 3], [9, 30, 40]) == 10 + 30 + 3
     assert set(learner_capacity.RULES) == {

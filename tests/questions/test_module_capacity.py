@@ -18,7 +18,7 @@ from rethink import _torchvision, mec
 from rethink.experiments import learners
 from rethink.plots import figure_data
 from rethink.questions import learner_capacity, module_capacity
-from rethink.questions.module_capacity import network_mec
+from rethink.questions.module_capacity import module_mec
 
 
 class Residual(nn.Module):
@@ -41,11 +41,11 @@ class Residual(nn.Module):
 
 
 def bits(module, shape, **arguments):
-    return [layer.bits for layer in network_mec(module, shape, **arguments).layers]
+    return [layer.bits for layer in module_mec(module, shape, **arguments).layers]
 
 
 def layers(*each, shape=(1, 28, 28)):
-    return network_mec(nn.Sequential(*each), shape).layers
+    return module_mec(nn.Sequential(*each), shape).layers
 
 
 ONE = nn.Linear(3, 3)
@@ -59,8 +59,8 @@ def test_multilayer_perceptrons_agree_with_mec(sizes, between, rule):
     parts = [nn.Flatten()]
     for pair in itertools.pairwise(sizes):
         parts += [nn.Linear(*pair), *(make() for make in between)]
-    found = network_mec(nn.Sequential(*parts), (sizes[0], 1), rule)
-    expected = mec.network_mec(sizes, rule)
+    found = module_mec(nn.Sequential(*parts), (sizes[0], 1), rule)
+    expected = mec.perceptron_mec(sizes, rule)
     assert found.bits == expected.bits
     linear = [layer for layer in found.layers if layer.kind == "linear"]
     assert tuple(layer.bits for layer in linear) == expected.layers
@@ -72,21 +72,21 @@ def test_the_report_and_its_correction():
     widths = itertools.pairwise((784, 256, 128, 128, 10))
     parts = [part for pair in widths for part in (nn.Linear(*pair), nn.ReLU())][:-1]
     network = nn.Sequential(nn.Flatten(), *parts)
-    assert network_mec(network, (1, 28, 28), "report").bits == 201_482
-    assert network_mec(network, (1, 28, 28)).bits == 201_472
+    assert module_mec(network, (1, 28, 28), "report").bits == 201_482
+    assert module_mec(network, (1, 28, 28)).bits == 201_472
 
 
 def test_the_convolution_of_the_learners_has_the_same_bits():
     learner = learners.Convolution(0, epochs=1)
     learner.fit(np.zeros((2, 784), np.float32), np.array([0, 9]))
-    found = network_mec(learner.layers, (1, 28, 28))
+    found = module_mec(learner.layers, (1, 28, 28))
     assert found.bits == learner_capacity.layered_bits(*learner.counts(784)) == 160 + 2704 + 800
     reaching = [layer.reaching for layer in found.layers if layer.parameters]
     assert reaching == [None, 2704, 800]
 
 
 def test_a_residual_network_by_hand():
-    found = network_mec(Residual(), (1, 10, 10), "report")
+    found = module_mec(Residual(), (1, 10, 10), "report")
     by_hand = [
         ("stem", "convolution", 20, None, 20, 128),  # 2 x 8 x 8 units
         ("relu", "activation", 0, 128, 0, 128),
@@ -112,7 +112,7 @@ def test_an_activation_after_a_sum_puts_out_a_bit_a_number():
             x = self.stem(x)
             return self.norm(torch.relu(x + self.inner(x)))
 
-    last = network_mec(After(), (1, 5, 5)).layers[-3:]
+    last = module_mec(After(), (1, 5, 5)).layers[-3:]
     assert [(each.reaching, each.bound) for each in last] == [(36, 36), (36, 18), (18, 18)]
 
 
@@ -146,7 +146,7 @@ def test_parallel_branches_are_put_side_by_side():
     ],
 )  # fmt: skip
 def test_single_layers_on_inputs(layer, shape, kind, stored, bound):
-    (found,) = network_mec(layer, shape).layers
+    (found,) = module_mec(layer, shape).layers
     assert (found.kind, found.bits, found.bound) == (kind, stored, bound)
     assert found.parameters == sum(each.numel() for each in layer.parameters())
     assert found.reaching is None
@@ -192,7 +192,7 @@ def test_resnet_has_the_parameters_that_torchvision_publishes():
 
     with torch.device("meta"):
         network = resnet18(weights=None)
-    found = network_mec(network, (3, 224, 224))
+    found = module_mec(network, (3, 224, 224))
     assert found.parameters == 11_689_512
     assert sum(layer.kind == "sum" for layer in found.layers) == 8
     assert found.layers[0].bits == 64 * 3 * 7 * 7  # no bias
@@ -203,7 +203,7 @@ def test_the_module_stays_as_it_is():
     network = Residual()
     before = {name: each.clone() for name, each in network.state_dict().items()}
     state, random_state = torch.get_rng_state(), random.getstate()
-    network_mec(network, (1, 10, 10))
+    module_mec(network, (1, 10, 10))
     assert all(part.training for part in network.modules())
     assert all(torch.equal(before[name], each) for name, each in network.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
@@ -259,7 +259,7 @@ REFUSED = {
 def test_what_has_no_rule_is_refused_by_name(name):
     module, message = REFUSED[name]
     with pytest.raises(ValueError, match=message) as error:
-        network_mec(module, (3,))
+        module_mec(module, (3,))
     assert "\n" not in str(error.value)
 
 
@@ -302,7 +302,7 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_functions_and_methods_are_read_as_their_layers_are(name):
-    found = network_mec(forwards(FORMS[name], a=ONE), (3,))
+    found = module_mec(forwards(FORMS[name], a=ONE), (3,))
     assert (found.bits, found.layers[-1].bound) == (12, 3)
 
 
@@ -311,7 +311,7 @@ def test_networks_may_end_in_probabilities(last):
     sizes = (4, 5, 3)
     network = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), last)
     for rule in ("report", "four-rules", "tfmeter"):
-        assert network_mec(network, (4,), rule).bits == mec.network_mec(sizes, rule).bits
+        assert module_mec(network, (4,), rule).bits == mec.perceptron_mec(sizes, rule).bits
 
 
 def test_frozen_parameters_are_counted():
@@ -324,27 +324,27 @@ def test_modules_that_cannot_be_copied_are_refused():
     layer = nn.Linear(3, 3)
     layer.computed = layer.weight * 2  # a tensor with a history, as hooks leave them
     with pytest.raises(ValueError, match="can copy, but Linear fails"):
-        network_mec(layer, (3,))
+        module_mec(layer, (3,))
 
 
 def test_tied_weights_are_refused():
     tied = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     tied[1].weight = tied[0].weight
     with pytest.raises(ValueError, match=r"1 \(Linear\) has parameters of 0, too"):
-        network_mec(tied, (3,))
+        module_mec(tied, (3,))
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1.5,), 3, "3", (None,)])
 def test_input_shapes_must_be_positive_integers(shape):
     with pytest.raises(ValueError, match="input_shape must be positive integers"):
-        network_mec(ONE, shape)
+        module_mec(ONE, shape)
 
 
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match=r"rule must be one of .*'five-rules'"):
-        network_mec(ONE, (3,), "five-rules")
+        module_mec(ONE, (3,), "five-rules")
     with pytest.raises(ValueError, match=r"module must be a torch.nn.Module, but \(3, 2\)"):
-        network_mec((3, 2), (3,))
+        module_mec((3, 2), (3,))
 
 
 def test_other_types_of_numbers_are_read():
@@ -352,7 +352,7 @@ def test_other_types_of_numbers_are_read():
 
 
 def test_results_print_a_table_and_become_json():
-    found = network_mec(Residual(), (1, 10, 10), "report")
+    found = module_mec(Residual(), (1, 10, 10), "report")
     kept = found.to_dict()
     assert json.loads(json.dumps(kept)) == kept
     assert kept["bits"] == found.bits == sum(each["bits"] for each in kept["layers"]) + 3
@@ -366,12 +366,12 @@ def test_results_print_a_table_and_become_json():
     assert "inputs" in lines[1]
     assert lines[-2].split() == ["in", "all", "69", "61", "report"]
     assert lines[-1].startswith("* no published rule")
-    assert "*" not in repr(network_mec(nn.Linear(3, 2), (3,)))
+    assert "*" not in repr(module_mec(nn.Linear(3, 2), (3,)))
 
 
 def test_the_plot_has_a_bar_for_each_layer_with_parameters():
     figure, (left, right) = plt.subplots(2)
-    found = network_mec(Residual(), (1, 10, 10))
+    found = module_mec(Residual(), (1, 10, 10))
     assert found.plot(left) is left
     assert found.plot() is right  # the current axes
     assert left.yaxis_inverted()

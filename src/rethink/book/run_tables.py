@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rethink.plots.figures import network
-from rethink.mec import network_mec
+from rethink.mec import perceptron_mec
 from rethink.protocol import Record
 
 CURVES = ("loss", "running", "validation", "validation_loss", "test", "test_loss")
@@ -170,7 +170,7 @@ def _ordered(records: Mapping[str, Record]) -> list[tuple[str, Record]]:
     def place(item: tuple[str, Record]) -> tuple[object, ...]:
         name, record = item
         spec = record.spec
-        bits = network_mec((784, *spec.hidden, 10)).bits
+        bits = perceptron_mec((784, *spec.hidden, 10), "report").bits
         return (-bits, -spec.share, spec.random_labels, -spec.epochs, spec.seed, name)
 
     return sorted(records.items(), key=place)
@@ -181,7 +181,7 @@ def _row(name: str, record: Record) -> Row:
     last = measured.index(spec.epochs) if spec.epochs in measured else None
     return Row(
         network="-".join(str(units) for units in spec.hidden),
-        bits=network_mec((784, *spec.hidden, 10)).bits,
+        bits=perceptron_mec((784, *spec.hidden, 10), "report").bits,
         seed=spec.seed,
         epochs=spec.epochs,
         share=spec.share,

@@ -137,7 +137,7 @@ def run(
     entropies = [information.entropy_bits(table.sum(axis=1)) for table in tables]
     results: dict[str, NDArray[Any]] = {
         "n": np.array(rows.shape[1]),
-        "mec_bits": np.array(mec.network_mec(sizes, "four-rules").bits),
+        "mec_bits": np.array(mec.perceptron_mec(sizes, "four-rules").bits),
         "label_bits": np.array(entropies) * rows.shape[1],
         "bits": np.array(each) * rows.shape[1],
         "test": (networks.predict(test_images) == data.test_labels).mean(axis=1),

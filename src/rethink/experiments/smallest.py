@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rethink.data import Dataset, split
 from rethink.information import confusion, mutual_information_bits
-from rethink.mec import network_mec
+from rethink.mec import perceptron_mec
 from rethink.questions.networks import Recipe, fit
 
 
@@ -42,5 +42,5 @@ def run(data: Dataset, units: int, seeds: int) -> dict[str, NDArray[Any]]:
         "test": (answers == data.test_labels).mean(axis=1),
         "train": np.take_along_axis(trained == labels, rows, axis=1).mean(axis=1),
         "information": np.array([mutual_information_bits(table) for table in tables]),
-        "bits": np.array(network_mec((images.shape[1], units, classes)).bits),
+        "bits": np.array(perceptron_mec((images.shape[1], units, classes), "report").bits),
     }

@@ -92,7 +92,9 @@ def run(data: Dataset, *, variant: str, seeds: int, epochs: int) -> dict[str, ND
         "loss": _loss_bits(networks, logits, data.test_labels),
         "dead": (predicted == predicted[:, :1]).all(axis=1),
         "bits": np.array(
-            mec.network_mec((images.shape[1], *recipe.hidden, networks.classes), "four-rules").bits
+            mec.perceptron_mec(
+                (images.shape[1], *recipe.hidden, networks.classes), "four-rules"
+            ).bits
         ),
     }
 

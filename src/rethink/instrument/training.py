@@ -153,7 +153,7 @@ def sweep(
     counts = [np.bincount(each, minlength=c) for each in own]
     return Sweep(
         sizes=sizes,
-        bits=np.array([mec.network_mec(each, "four-rules").bits for each in sizes]),
+        bits=np.array([mec.perceptron_mec(each, "four-rules").bits for each in sizes]),
         train_rows=plan.train_rows,
         label_bits=np.array([mec.dictionary_bits(each) for each in counts]),
         guess=np.array([(t == k.argmax()).mean() for t, k in zip(truth, counts, strict=True)]),

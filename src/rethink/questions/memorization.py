@@ -113,7 +113,7 @@ def yardsticks(sizes: Sequence[int]) -> Yardsticks:
     >>> yardsticks((16, 1)).parameters, yardsticks((16, 1)).twice, yardsticks((16, 4, 1)).four_rules
     (17, 34, 72)
     """
-    bits = mec.network_mec(sizes, "four-rules").bits
+    bits = mec.perceptron_mec(sizes, "four-rules").bits
     if sizes[-1] != 1:
         raise ValueError(f"sizes must end in one output, but {sizes!r} was passed")
     units = tuple(int(k) for k in sizes)

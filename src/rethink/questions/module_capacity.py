@@ -36,7 +36,7 @@ EXAMPLES = 97  # unlike other sizes, so that the axis of examples is not taken f
 
 
 @dataclass(frozen=True)
-class Rule:
+class LayerRule:
     """What a rule counts.
 
     Attributes:
@@ -54,43 +54,43 @@ class Rule:
 
 
 RULES = {
-    "first layer": Rule(
+    "first layer": LayerRule(
         "A neuron stores as many bits as it has parameters, bias included; neurons side by side "
         "add up. Each puts out one bit.",
         "arXiv:1810.02328, rules 1 to 3",
     ),
-    "later layer": Rule(
+    "later layer": LayerRule(
         "As the first layer, but no more than the bits that reach it.",
         "arXiv:1810.02328, rules 1 to 4",
     ),
-    "one bit a unit": Rule(
+    "one bit a unit": LayerRule(
         "An activation stores nothing and puts out one bit a number, but no more than reach it; so "
         "it does after a sum of branches, too.",
         "arXiv:1810.02328, rule 1",
     ),
-    "shared weights": Rule(
+    "shared weights": LayerRule(
         "A weight that is used at many places is counted once; no more is stored than the bits "
         "that reach the layer from all places. Each place and channel puts out one bit.",
         "extension: storage_rules.RULES['convolution']",
     ),
-    "scales and shifts": Rule(
+    "scales and shifts": LayerRule(
         "Parameters that scale or shift single numbers (of a normalisation or a PReLU) store one "
         "bit each, but no more than the bits that reach the layer. Running statistics are made "
         "without labels and not counted. It is an upper bound, since they can often be merged "
         "into the weights before them.",
         "extension",
     ),
-    "pooled units": Rule(
+    "pooled units": LayerRule(
         "Pooling stores nothing and puts out one bit a number, but no more than reach it. For a "
         "maximum of bits this is so. For an average it is a convention: the mean of k bits has "
         "k + 1 values.",
         "extension",
     ),
-    "nothing added": Rule(
+    "nothing added": LayerRule(
         "Without parameters nothing is stored, and no more comes out than reaches it.",
         "the data processing inequality",
     ),
-    "branches add": Rule(
+    "branches add": LayerRule(
         "A sum or a concatenation of branches stores nothing and puts out no more bits than all "
         "branches together. It is an upper bound: branches share what they begin with.",
         "extension",
@@ -127,13 +127,13 @@ class ModuleMEC:
 
     Attributes:
         input_shape: of one example.
-        rule: as for `mec.network_mec`.
+        rule: as for `mec.perceptron_mec`.
         outputs: numbers that the module puts out for an example.
         layers: in the order in which they are computed.
     """
 
     input_shape: tuple[int, ...]
-    rule: mec.Rule
+    rule: mec.CountingRule
     outputs: int
     layers: tuple[LayerMEC, ...]
 
@@ -188,14 +188,13 @@ class ModuleMEC:
         return "\n".join(lines)
 
 
-def network_mec(
-    module: nn.Module, input_shape: Sequence[int], rule: mec.Rule = "four-rules"
+def module_mec(
+    module: nn.Module, input_shape: Sequence[int], rule: mec.CountingRule = "four-rules"
 ) -> ModuleMEC:
     """Capacity of a module in bits, an upper bound by the four rules and what `RULES` adds.
 
     A layer with parameters stores the lesser of their number and the bits that reach it; the
-    inputs bound nothing. For multilayer perceptrons with biases this is `mec.network_mec`, whose
-    rule, however, is "report" where none is named.
+    inputs bound nothing. For multilayer perceptrons with biases this is `mec.perceptron_mec`.
 
     Where the four rules leave a choice, the plainest one is made. A unit is one bit after any
     activation, also after one that follows a sum of branches or the inputs themselves. A number
@@ -210,7 +209,7 @@ def network_mec(
             flattening, sums and concatenations of branches. It takes one tensor, examples on the
             first axis, and returns one such.
         input_shape: of one example, such as (1, 28, 28).
-        rule: as for `mec.network_mec`. "four-rules" bounds a layer by what the layer before it
+        rule: as for `mec.perceptron_mec`. "four-rules" bounds a layer by what the layer before it
             puts out; "report" does so and adds the number of outputs; "tfmeter" lets no layer put
             out more than reaches it.
 
@@ -218,7 +217,7 @@ def network_mec(
         ValueError: an argument is not as described; a layer has no rule, or `torch.fx` cannot
             read the order of the layers. The message names the layer.
 
-    >>> network_mec(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), (4,))
+    >>> module_mec(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), (4,))
     layer   kind        parameters  reaching  bits  rule
     0       linear              15    inputs    15  first layer
     1       activation           0         3     0  one bit a unit
@@ -236,8 +235,10 @@ def network_mec(
             "input_shape must be positive integers, those of one example, "
             f"but {input_shape!r} was passed"
         )
-    if rule not in get_args(mec.Rule):
-        raise ValueError(f"rule must be one of {get_args(mec.Rule)}, but {rule!r} was passed")
+    if rule not in get_args(mec.CountingRule):
+        raise ValueError(
+            f"rule must be one of {get_args(mec.CountingRule)}, but {rule!r} was passed"
+        )
     network = _without_numbers(module)
     dtypes = {each.dtype for each in network.parameters() if each.is_floating_point()}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
@@ -250,7 +251,7 @@ def network_mec(
 class _Reader(fx.Interpreter):  # type: ignore[misc, unused-ignore]
     """Run a graph on tensors that have a shape and no numbers, and note each layer's capacity."""
 
-    def __init__(self, graph: fx.GraphModule, rule: mec.Rule) -> None:
+    def __init__(self, graph: fx.GraphModule, rule: mec.CountingRule) -> None:
         super().__init__(graph)
         self.extra_traceback = False  # our own messages say where
         self.rule = rule

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rethink.experiments.training_runs import SEVEN
 from rethink.information import generalization_bits, mutual_information_bits
-from rethink.mec import network_mec
+from rethink.mec import perceptron_mec
 from rethink.runs.training_results import Runs
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ class Seven:
     @property
     def bits(self) -> NDArray[np.int64]:
         """Capacity of each network by the report's rule, shape (7,)."""
-        return np.array([network_mec((784, *hidden, 10)).bits for hidden in SEVEN])
+        return np.array([perceptron_mec((784, *hidden, 10), "report").bits for hidden in SEVEN])
 
     @property
     def alive(self) -> list[Runs]:
