@@ -7,7 +7,8 @@ from typing import Any
 from rich.text import Text
 
 from rethink.errors import InputError, printable
-from rethink.instrument import measurement as cards
+from rethink.instrument import entry
+from rethink.instrument.measurement import Card
 from rethink.progress import console
 from rethink.tables import read as tables
 from rethink.tables.table import Choices, Table
@@ -70,36 +71,20 @@ def measure(
     options: dict[str, Any],
     digits: int | None = None,
     seed: int = 0,
-) -> cards.Card:
+) -> Card:
     """Measure a source; tables larger than memory are counted from the disk.
 
     Raises:
         InputError: if it cannot be measured.
     """
-    from rethink.tables import large_tables
+    rest = dict(options)
+    header = rest.pop("header", None)
+    with console.status(reading(source)) as status:
 
-    if digits is not None and digits < 0:
-        raise InputError(f"digits must be 0 or more, but {digits} was passed (--digits)")
-    if not large_tables.is_large(source):
-        with console.status(reading(source)):
-            table = read(source, target, options)
-        with console.status("measuring"):
-            return cards.measure(table, digits, seed)
-    if options:
-        raise InputError(
-            f"{source} is larger than is read into memory; of such tables only numbers without "
-            f"gaps are counted, and {', '.join(options)} cannot be chosen"
-        )
-    with console.status("counting") as status:
+        def tell(words: str) -> None:
+            status.update(Text(f"{printable(source)}: {words}"))
 
-        def show(text: str, share: float) -> None:
-            status.update(f"{text}: {share:.0%}")
-
-        found = large_tables.count(source, target, seed=seed, digits=digits, show=show)
-    with console.status("measuring a random sample of the rows"):
-        return cards.extend(
-            found.sample, found.thresholds, found.in_order, found.places, digits, seed
-        )
+        return entry.measure(source, None, target, header, Choices(**rest), digits, seed, tell)
 
 
 def reading(source: str) -> Text:
