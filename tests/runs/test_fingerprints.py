@@ -49,6 +49,29 @@ def test_modules_are_found_directly_and_through_one_another(package, line, found
     assert modules([ast.parse(line)]) == found
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("from rethink import thing", {"epsilon"}),
+        ("from rethink import thing as t, gamma", {"epsilon", "gamma"}),
+        ("import rethink\nrethink.thing()", {"epsilon"}),
+        ("import rethink as r\ndef f():\n    return r.part", {"parts.two", "gamma"}),
+        ("import rethink.gamma\nrethink.thing()", {"gamma", "epsilon"}),
+        ("import rethink.gamma as g\ng.thing()", {"gamma"}),
+        ("import rethink", set()),
+        ("other.thing()", set()),
+        ("from other import thing", set()),
+    ],
+)
+def test_names_that_the_package_offers_are_found_at_home(package, monkeypatch, line, found):
+    monkeypatch.setattr(fingerprints, "HOMES", {"thing": "epsilon", "part": "parts.two"})
+    assert modules([ast.parse(line)]) == found
+
+
+def test_names_that_this_package_offers_are_found_at_home():
+    assert {"mec", "ties"} <= modules([ast.parse("from rethink import thresholds")])
+
+
 def test_modules_of_this_package_are_found():
     found = modules([ast.parse("from rethink.runs import study")])
     assert {"runs.study", "runs.store", "runs.tasks", "data", "protocol"} <= found
@@ -127,6 +150,37 @@ def test_a_slice_sees_what_a_function_can_come_to_run(package, module, old, new,
     assert text != SLICED[module]
     (package / f"{module}.py").write_text(text, encoding="utf-8")
     assert (slice_digest("parts.task", "run") != before) == seen
+
+
+@pytest.mark.parametrize(
+    ("imported", "called"),
+    [
+        ("from rethink import scale", "scale(x)"),
+        ("from rethink import scale as s", "s(x)"),
+        ("import rethink", "rethink.scale(x)"),
+        ("import rethink as r", "r.scale(x)"),
+        ("import rethink.late", "rethink.scale(x)"),
+    ],
+)
+def test_a_slice_sees_the_code_behind_a_name_that_the_package_offers(
+    package, monkeypatch, imported, called
+):
+    monkeypatch.setattr(fingerprints, "HOMES", {"scale": "tools"})
+    for name, text in SLICED.items():
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
+    task = package / "parts" / "task.py"
+    task.write_text(f"{imported}\n\ndef run(x):\n    return {called}\n", encoding="utf-8")
+    before = slice_digest("parts.task", "run")
+
+    def digest_with(old, new):
+        text = SLICED["tools"].replace(old, new)
+        assert text != SLICED["tools"]
+        (package / "tools.py").write_text(text, encoding="utf-8")
+        return slice_digest("parts.task", "run")
+
+    assert digest_with("x * STEP", "x + STEP") != before
+    assert digest_with("STEP = 2", "STEP = 4") != before
+    assert digest_with("x * OTHER", "x + OTHER") == before
 
 
 def test_a_slice_of_nothing_is_an_error(package):

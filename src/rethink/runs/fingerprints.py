@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from rethink import HOMES
+
 NAME = "rethink"
 PACKAGE = Path(__file__).parents[1]
 
@@ -37,6 +39,7 @@ def _imported_by(source: str) -> frozenset[str]:
 def _imported(trees: Iterable[ast.AST]) -> set[str]:
     names: set[str] = set()
     for tree in trees:
+        faces = _names_of_the_package(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and _of_package(node):
                 # What is imported may be a module itself, or stand in one.
@@ -44,7 +47,18 @@ def _imported(trees: Iterable[ast.AST]) -> set[str]:
                 names.add(str(node.module))
             elif isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-    return {name.removeprefix(f"{NAME}.") for name in names if name.startswith(f"{NAME}.")}
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                names |= {f"{NAME}.{node.attr}" for face in faces if face == node.value.id}
+    found = {name.removeprefix(f"{NAME}.") for name in names if name.startswith(f"{NAME}.")}
+    return {HOMES.get(name, name) for name in found}
+
+
+def _names_of_the_package(tree: ast.AST) -> set[str]:
+    """Return by which names code knows the package itself, such as ``rethink``."""
+    aliases = [a for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
+    own = {alias.asname or NAME for alias in aliases if alias.name == NAME}
+    through = {NAME for a in aliases if a.name.startswith(f"{NAME}.") and not a.asname}
+    return own | through
 
 
 def slice_digest(module: str, name: str) -> str:
@@ -151,8 +165,15 @@ def _imports(
         if isinstance(statement, ast.ImportFrom):
             source = str(statement.module)
             found += [(f"{source}.{each.name}", attribute), (source, each.name)]
+        elif "." in each.name and not each.asname:
+            found += [(each.name, _ALL), (each.name.split(".")[0], attribute)]
         else:
-            found.append((each.name, _ALL if "." in each.name and not each.asname else attribute))
+            found.append((each.name, attribute))
+    # What the package itself offers stands in one of its modules.
+    found = [
+        (f"{NAME}.{HOMES[what]}", what) if where == NAME and what in HOMES else (where, what)
+        for where, what in found
+    ]
     return [
         (where.removeprefix(f"{NAME}."), what)
         for where, what in found
