@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import math
-import re
 from fractions import Fraction
 
 import numpy as np
@@ -11,19 +10,14 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
 from rethink import mec
-from rethink.book import pages
 from rethink.errors import InputError
 from rethink.instrument import class_orders, measurement
 from rethink.instrument.class_orders import Order
+from rethink.instrument.json_names import JSON_NAMES
 from tests.instrument.tables import blobs, measured, table
 
-README = (pages.root() / "README.md").read_text(encoding="utf-8")
-# The names that the README documents, in the first column of its table.
-NAMES = {
-    name
-    for line in README[README.index("| Name | What it is |") :].split("\n\n")[0].splitlines()[2:]
-    for name in re.findall(r"`(\w+)`", line.split("|")[1])
-}
+# The names that are documented.
+NAMES = {name for names in JSON_NAMES for name in names.split(", ")}
 
 
 def exact(found):
