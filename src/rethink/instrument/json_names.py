@@ -13,7 +13,9 @@ JSON_NAMES = {
         "`decimals` that row sums were counted in exactly (null: floating point), `digits` "
         "that they were cut to"
     ),
-    "clusters, max_capacity_bits, estimated_capacity_bits": "nntailoring's binary form, in the order of the file; also given for more classes",
+    "clusters, max_capacity_bits, estimated_capacity_bits": (
+        "nntailoring's binary form, in the order of the file; also given for more classes"
+    ),
     "null": (
         "thresholds of as many labels in random order: `expected`, `sd`, and the `z` of the "
         "expected thresholds"
