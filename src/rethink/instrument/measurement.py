@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rethink import mec
 from rethink.errors import InputError
-from rethink.instrument import class_orders
+from rethink.instrument import class_orders, screen
 from rethink.instrument.class_orders import Need, Order
 from rethink.intervals import wilson_interval
 from rethink.tables import disk_sort
@@ -194,10 +194,8 @@ class Card:
         return {name: plain(value) for name, value in found.items()}
 
     def __repr__(self) -> str:
-        """The card as one screen of text."""
-        from rethink.instrument.screen import lines
-
-        return "\n".join(lines(self))
+        """All measures as one screen of text."""
+        return "\n".join(screen.lines(self.to_dict()))
 
     def plot(self, ax: Any = None) -> Any:
         """Draw how neighbours differ as rows are added, beside chance; returns the axes."""

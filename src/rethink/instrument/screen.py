@@ -1,6 +1,5 @@
-"""The measures of a card as one screen of text."""
+"""The measures of a table as one screen of text."""
 
-import math
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -8,20 +7,19 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from rethink.errors import printable
-from rethink.instrument.measurement import VERDICTS, Card
 
 WIDTH = 76  # cells of a terminal beside the names of lines
 NOTES = 5
 
 
-def lines(card: Card) -> Iterator[str]:
-    """Write the card as text, a screen of it.
+def lines(measured: dict[str, Any]) -> Iterator[str]:
+    """Write what `Measurement.to_dict` returns as text, a screen of it.
 
     Names from the table and of its file may be long, wide, or hold what would steer a terminal:
     they are shortened, wrapped and escaped.
     """
-    n, c = card.instances, len(card.classes)
-    t, null = card.thresholds, card.null
+    n, c = measured["instances"], measured["classes"]
+    t, null = measured["thresholds"], measured["null"]
 
     def line(name: str, text: str) -> str:
         return f"{name:<22}{text}"
@@ -31,62 +29,66 @@ def lines(card: Card) -> Iterator[str]:
             yield line(name, part)
             name = ""
 
-    yield from wrapped("Source", card.report.source)
-    yield line("Instances", f"{n:,} x {card.features:,} features, {c:,} classes")
-    ranked = sorted(zip(card.class_counts.tolist(), card.classes, strict=True), reverse=True)
+    yield from wrapped("Source", measured["source"])
+    yield line("Instances", f"{n:,} x {measured['features']:,} features, {c:,} classes")
+    counts = [(count, name) for name, count in measured["class_counts"].items()]
+    ranked = sorted(counts, reverse=True)
     shown = ", ".join(f"{_short(name)} {count / n:.1%}" for count, name in ranked[:5])
     yield from wrapped("Balance", shown + (f", and {c - 5:,} more" if c > 5 else ""))
-    low, high = card.best_guess_interval
-    yield line("Best guess", f"{card.best_guess:.4f} [{low:.4f}, {high:.4f}]")
-    bits = card.dictionary_bits
+    low, high = measured["best_guess_interval"]
+    yield line("Best guess", f"{measured['best_guess']:.4f} [{low:.4f}, {high:.4f}]")
+    bits = measured["dictionary_bits"]
     yield line("Dictionary", f"{bits:,.1f} bits, {bits / n:.3f} a label")
     yield ""
-    yield line("Algorithm 1", f"{t.total:,.1f} thresholds, as filed {card.in_order.total:,.0f}")
-    if t.minimum < t.maximum:
-        yield line("  over all ties", f"{t.minimum:,} to {t.maximum:,}")
-    z = null.z(t.total)
-    far = f"; z = {_one(z)}" if math.isfinite(z) else ""
-    yield line("  by chance", f"{null.total:,.1f} ± {null.sd:,.1f}{far}")
+    yield line("Algorithm 1", f"{t['expected']:,.1f} thresholds, as filed {t['total']:,.0f}")
+    if t["minimum"] < t["maximum"]:
+        yield line("  over all ties", f"{t['minimum']:,} to {t['maximum']:,}")
+    far = "" if null["z"] is None else f"; z = {_one(null['z'])}"
+    yield line("  by chance", f"{null['expected']:,.1f} ± {null['sd']:,.1f}{far}")
     yield line(
         "  requirement",
-        f"{t.bits:,.1f} bits (first edition), {t.bits_times_features:,.0f} (second); "
-        f"nntailoring {card.in_order.estimated_capacity_bits:,}",
+        f"{measured['requirement_bits']:,.1f} bits (first edition), "
+        f"{measured['requirement_bits_times_features']:,.0f} (second); "
+        f"nntailoring {measured['estimated_capacity_bits']:,}",
     )
-    shown = ", ".join(f"{_part(step)}: {step['decision_points']}" for step in card.steps)
+    steps = measured["progression"]
+    shown = ", ".join(f"{_part(step)}: {step['decision_points']}" for step in steps)
     yield from wrapped("  decision points", shown)
     yield ""
-    if card.orders:
+    if measured["orders"]:
         heads = f"{'share':>8}{'95%':>10}{'chance':>15}{'z':>9}{'rows':>11}"
         yield f"{'Neighbours that differ':<26}{heads}"
-        for order in card.orders:
-            low, high = order.interval
+        for order in measured["orders"]:
+            low, high = order["share_interval"]
+            chance = order["null"]
             yield (
-                f"  {order.name:<24}{order.share:>8.4f}  [{low:.4f}, {high:.4f}]"
-                f"{order.null_share:>8.4f}{_one(order.z):>9}{order.rows:>11,}"
+                f"  {order['name']:<24}{order['share']:>8.4f}  [{low:.4f}, {high:.4f}]"
+                f"{chance['share']:>8.4f}{_one(chance['z']):>9}{order['rows']:>11,}"
             )
         yield ""
         heads = f"{'bits':>11}{'errors / guess':>18}{'bits/bit':>11}{'dB*':>7}"
         yield f"{'Left open of the labels':<26}{heads}"
-        for need in card.needs:
-            d = need.to_dict()
-            low, high = d["overfit_risk_interval"]
-            risk = f"{d['overfit_risk']:.0%} [{low:.0%}, {high:.0%}]"
-            ratio = d["expected_generalization"]
+        for each in measured["learners"]:
+            low, high = each["overfit_risk_interval"]
+            risk = f"{each['overfit_risk']:.0%} [{low:.0%}, {high:.0%}]"
+            ratio = each["expected_generalization"]
             yield (
-                f"  {need.learner:<24}{d['capacity_bits']:>11,.0f}{risk:>18}"
-                f"{ratio:>11.2f}{_one(d['expected_resilience_db']):>7}"
+                f"  {each['learner']:<24}{each['capacity_bits']:>11,.0f}{risk:>18}"
+                f"{ratio:>11.2f}{_one(each['expected_resilience_db']):>7}"
             )
         yield "  * the report's formula for resilience, in which no noise is"
         yield ""
-    yield line("Enough data?", VERDICTS[card.verdict])
-    if len(card.growth) > 1:
-        shares = ", ".join(f"{order.rows:,}: {order.share:.3f}" for order in card.growth)
+    yield line("Enough data?", measured["enough_data"]["sentence"])
+    growth = measured["growth"]
+    if len(growth) > 1:
+        shares = ", ".join(f"{order['rows']:,}: {order['share']:.3f}" for order in growth)
         for part in textwrap.wrap(f"neighbours that differ among {shares}", 60):
             yield line("", part)
-    for note in card.notes[:NOTES]:
+    notes = measured["notes"]
+    for note in notes[:NOTES]:
         yield from wrapped("Note", note)
-    if len(card.notes) > NOTES:
-        yield line("", f"and {len(card.notes) - NOTES:,} more notes (--json has all)")
+    if len(notes) > NOTES:
+        yield line("", f"and {len(notes) - NOTES:,} more notes (--json has all)")
 
 
 def _wrap(text: str) -> list[str]:
@@ -106,6 +108,6 @@ def _part(step: dict[str, Any]) -> str:
     return f"{share:.0%}" if share >= 0.01 else f"{rows:,} rows"
 
 
-def _one(number: float) -> str:
+def _one(number: float | None) -> str:
     """Write a number with one digit behind the point, and no minus before zero."""
-    return f"{round(number, 1) + 0.0:.1f}"
+    return "nan" if number is None else f"{round(number, 1) + 0.0:.1f}"
