@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rethink.plots.figures import network
 from rethink.mec import network_mec
+from rethink.plots.figures import network
 from rethink.protocol import Record
 
 CURVES = ("loss", "running", "validation", "validation_loss", "test", "test_loss")
