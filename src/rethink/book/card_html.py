@@ -5,7 +5,6 @@ of places, links, formulas, tables and figures. What else a chapter may hold is 
 is noticed where the chapter is written and not where a card is read.
 """
 
-import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Any
 
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.token import Token
@@ -30,6 +28,7 @@ from pygments.lexers import PythonLexer
 from rethink.book import claims
 from rethink.book.html import figure_tables
 from rethink.book.pages import PressError
+from rethink.book.templates import fill
 
 # Colours of code that can be told from their ground, by day and by night.
 LIGHT, DARK = "a11y-high-contrast-light", "a11y-high-contrast-dark"
@@ -69,8 +68,8 @@ def page(notebook: NotebookNode, title: str, made: str, about: dict[str, str]) -
     def table(text: str) -> Markup:
         return Markup(_TABLES.render(text, env))
 
-    template = _TEMPLATES.get_template("card.html")
-    return template.render(
+    return fill(
+        "card.html",
         title=title,
         cells=notebook.cells,
         number={name: place for place, name in enumerate(names, start=1)},
@@ -235,11 +234,3 @@ _TABLES = _parser(_SHOWN)
 _PROSE = _parser(
     _WRITTEN, myst_role_plugin, myst_block_plugin, colon_fence_plugin, dollarmath_plugin
 )
-_TEMPLATES = Environment(
-    loader=PackageLoader("rethink.book"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_TEMPLATES.filters["base64"] = lambda text: base64.b64encode(text.encode("utf-8")).decode("ascii")
