@@ -12,8 +12,8 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from rethink.paths import write_text
 from rethink.book.pages import Edition, PressError, pages
+from rethink.paths import write_text
 
 DRAFT = (
     "<strong>Draft.</strong> Made with reduced parameters, to see that everything works. "

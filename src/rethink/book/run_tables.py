@@ -5,17 +5,18 @@ have one order, whatever order the mapping has.
 """
 
 import csv
-import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from rethink.plots.figures import network
+from rethink.book.templates import fill
 from rethink.mec import perceptron_mec
+from rethink.plots.figures import network
 from rethink.protocol import Record
 
 CURVES = ("loss", "running", "validation", "validation_loss", "test", "test_loss")
@@ -93,21 +94,22 @@ def curves_csv(records: Mapping[str, Record]) -> str:
 
 def runs_table(records: Mapping[str, Record]) -> str:
     """Return all runs as an HTML table that the book's script makes sortable and searchable."""
-    header = (
-        "Network",
-        "Capacity (bits)",
-        "Seed",
-        "Epochs",
-        "Data",
-        "Random labels",
-        "Test (%)",
-        "Validation (%)",
-        "Train (%)",
-        "Loss (nats)",
-        "Seconds",
-        "Dead",
-    )
-    body = [
+    columns = {
+        "Network": "text",
+        "Capacity (bits)": "number",
+        "Seed": "number",
+        "Epochs": "number",
+        "Data": "number",
+        "Random labels": "number",
+        "Test (%)": "number",
+        "Validation (%)": "number",
+        "Train (%)": "number",
+        "Loss (nats)": "number",
+        "Seconds": "number",
+        "Dead": "text",
+        "Test by epoch": "curve",
+    }
+    lines = [
         [
             network(records[row.key].spec.hidden),
             f"{row.bits:,}",
@@ -121,11 +123,11 @@ def runs_table(records: Mapping[str, Record]) -> str:
             f"{row.loss:.4f}",
             f"{row.seconds:.1f}",
             "dead" if row.dead else "no",
+            Markup(sparkline(records[row.key].curves["test"])),
         ]
         for row in rows(records)
     ]
-    curves = [sparkline(records[row.key].curves["test"]) for row in rows(records)]
-    return _table("All training runs", "Find runs", header, body, {0, 11}, curves)
+    return _table("All training runs", "Find runs", columns, lines)
 
 
 def tasks_table(tasks: Iterable[tuple[str, Mapping[str, Any], float]]) -> str:
@@ -134,16 +136,16 @@ def tasks_table(tasks: Iterable[tuple[str, Mapping[str, Any], float]]) -> str:
     Args:
         tasks: of each the name of its experiment, its arguments by name, and its seconds.
     """
-    body = [
+    lines = [
         [
             experiment,
-            "; ".join(f"{name} {_words(name, value)}" for name, value in arguments.items()),
+            "; ".join(f"{name} {_said(name, value)}" for name, value in arguments.items()),
             f"{seconds:.1f}",
         ]
         for experiment, arguments, seconds in tasks
     ]
-    header = ("Experiment", "Asked for", "Seconds")
-    return _table("All other measurements", "Find measurements", header, body, {0, 1})
+    columns = {"Experiment": "text", "Asked for": "text", "Seconds": "number"}
+    return _table("All other measurements", "Find measurements", columns, lines)
 
 
 def sparkline(accuracies: ArrayLike) -> str:
@@ -212,7 +214,7 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f}"
 
 
-def _words(name: str, value: object) -> str:
+def _said(name: str, value: object) -> str:
     """Write an argument of a task: lists without brackets, yes and no for true and false."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -222,38 +224,16 @@ def _words(name: str, value: object) -> str:
 
 
 def _table(
-    name: str,
-    search: str,
-    header: Sequence[str],
-    body: Sequence[Sequence[str]],
-    texts: set[int],
-    curves: Sequence[str] = (),
+    name: str, search: str, columns: Mapping[str, str], lines: Sequence[Sequence[str]]
 ) -> str:
     """Write a table whose first column names the row.
 
     Args:
         name: said by a screen reader.
         search: beside the field that the script puts above it.
-        header: of the columns.
-        body: the rows, plain text, escaped here.
-        texts: which columns hold text; the others hold numbers.
-        curves: an SVG a row, the last column.
+        columns: title to kind: "text", "number", or "curve", by which nobody can sort.
+        lines: the rows; what is not `Markup` is escaped.
     """
-    classes = ["" if place in texts else ' class="number"' for place in range(len(header))]
-    names = [html.escape(each) for each in header]
-    head = "".join(f'<th scope="col"{c}>{n}</th>' for c, n in zip(classes, names, strict=True))
-    head += '<th scope="col" data-sort="none">Test by epoch</th>' if curves else ""
-    lines = []
-    for place, row in enumerate(body):
-        first, *rest = (html.escape(cell) for cell in row)
-        cells = "".join(f"<td{c}>{cell}</td>" for c, cell in zip(classes[1:], rest, strict=True))
-        cells += f"<td>{curves[place]}</td>" if curves else ""
-        lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
-    label = html.escape(name)
-    return (
-        f'<div data-filter="{html.escape(search)}">\n'
-        f'<div class="table-scroll" role="region" tabindex="0" aria-label="{label}">\n'
-        f'<table class="sortable">\n<thead><tr>{head}</tr></thead>\n<tbody>\n'
-        + "\n".join(lines)
-        + "\n</tbody>\n</table>\n</div>\n</div>"
-    )
+    kinds = list(columns.values())
+    table = fill("table.html", name=name, search=search, columns=columns, kinds=kinds, rows=lines)
+    return table.rstrip("\n")
