@@ -15,17 +15,15 @@ ten classes the estimate lies high by up to about 81 / (2 ln 2) = 58 bits in all
 Sources: random labels, Zhang et al., arXiv:1611.03530; the four rules, arXiv:1810.02328.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from rethink import information, mec
 from rethink.data import Dataset, split
-from rethink.questions.networks import Networks, Recipe, as_inputs, fit
-from rethink.trainer import one_thread
+from rethink.questions.networks import Networks, Recipe, fit
 
 LARGEST, SMALL = (256, 128, 128), (64, 32, 32)
 # Added to every eigenvalue of the covariance (the largest is 19.8, the median 0.006, the smallest
@@ -124,7 +122,7 @@ def run(
             tables[:] = _tables(networks, images, rows, wanted, classes)
             correct[:, epoch - 1] = np.trace(tables, axis1=1, axis2=2)
             before.append(correct[:, epoch - 1])
-            settled = settle(networks, images, answers, rows, EXTRA, batch, epoch)
+            settled = settle(networks, images, answers, rows, EXTRA, epoch)
             found = _tables(settled, images, rows, wanted, classes)
             after.append(np.trace(found, axis1=1, axis2=2))
         return part == "fill" and bool((correct == rows.shape[1]).any(axis=1).all())
@@ -185,37 +183,23 @@ def settle(
     answers: NDArray[np.integer[Any]],
     rows: NDArray[np.integer[Any]],
     epochs: int,
-    batch: int,
     seed: int,
 ) -> Networks:
-    """Train a copy of networks with a rate that falls to zero in a straight line.
+    """Train a copy of networks by their recipe, but for a rate that falls in a straight line.
 
-    Adam begins anew with the rate of the recipe. Arguments as for `rethink.fit.fit`; `seed` decides
-    the order of the batches.
+    Adam begins anew with the rate of the recipe. Arguments as for `rethink.questions.networks.fit`;
+    `seed` decides the order of the batches, which is the same for all members.
     """
-    copy = Networks(networks.recipe, images.shape[1], networks.classes, range(networks.members))
-    copy.parameters = [p.detach().clone().requires_grad_() for p in networks.parameters]
-    rate = networks.recipe.learning_rate
-    optimizer = torch.optim.Adam(copy.parameters, lr=rate, fused=True)
-    pixels, chosen = as_inputs(images), torch.from_numpy(rows)
-    targets = torch.from_numpy(answers.astype(np.int64))
-    generator = torch.Generator().manual_seed(seed)
-    length = rows.shape[1]
-    steps, step = epochs * -(-length // batch), 0
-    with one_thread():
-        for _ in range(epochs):
-            order = chosen[:, torch.randperm(length, generator=generator)]
-            for part in torch.split(order, batch, dim=1):
-                optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-                inputs = pixels.index_select(0, part.flatten()).view(*part.shape, -1)
-                logits = copy.forward(inputs)[-1].flatten(0, 1)
-                wanted = targets.gather(1, part).flatten()
-                optimizer.zero_grad()
-                loss = functional.cross_entropy(logits, wanted, reduction="sum") / part.shape[1]
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                step += 1
-    return copy
+    return fit(
+        replace(networks.recipe, epochs=epochs, schedule="linear"),
+        images,
+        answers,
+        rows,
+        range(networks.members),
+        networks.classes,
+        start=networks,
+        order_seeds=[seed] * networks.members,
+    )
 
 
 def _task(
