@@ -123,9 +123,7 @@ class Networks:
 
     def copy_from(self, other: "Networks") -> None:
         """Take over the weights of other networks; raises ValueError where their shapes differ."""
-        shapes = [
-            [tuple(each.shape) for each in networks.parameters] for networks in (self, other)
-        ]
+        shapes = [[tuple(each.shape) for each in networks.parameters] for networks in (self, other)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"start must have weights of shapes {shapes[0]}, but has {shapes[1]}")
         self.parameters = [each.detach().clone().requires_grad_() for each in other.parameters]
