@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rethink.data import split
 from rethink.experiments import binarised
 from rethink.protocol import Spec
-from rethink.runs.study import SEVEN
+from rethink.experiments.training_runs import SEVEN
 from rethink.trainer import train
 
 
