@@ -127,13 +127,15 @@ def _refit(
     classes: int,
 ) -> dict[str, list[float]]:
     """Train an output layer a member on bits; return accuracies and information of each."""
-    members, (count, _) = len(inside), inside[0].shape
+    members = len(inside)
+    count = len(inside[0])
     # One below the other, since a stack shares its images: each member is given its own rows.
     images = 255 * np.concatenate(inside).astype(np.uint8)
     rows = np.arange(members * count).reshape(members, count)
     seeds = range(members)
     if members == 1:
-        rows, seeds = np.repeat(rows, 2, axis=0), range(2)
+        rows = np.repeat(rows, 2, axis=0)
+        seeds = range(2)
     networks = fit(OUTPUT, images, np.concatenate(answers), rows, seeds, classes)
     found: dict[str, list[float]] = {
         name: [] for name in ("refit_accuracy", "refit_train_accuracy", "refit_information")

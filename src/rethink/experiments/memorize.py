@@ -25,7 +25,8 @@ from rethink import information, mec
 from rethink.data import Dataset, split
 from rethink.questions.networks import Networks, Recipe, fit
 
-LARGEST, SMALL = (256, 128, 128), (64, 32, 32)
+LARGEST = (256, 128, 128)
+SMALL = (64, 32, 32)
 # Added to every eigenvalue of the covariance (the largest is 19.8, the median 0.006, the smallest
 # 1e-7), so that pixels that hardly ever vary are not blown up.
 SOFT = 0.01
@@ -96,7 +97,8 @@ def run(
     if part == "decay" and epochs < 2:
         raise ValueError(f"epochs must be 2 or more for decay, but {epochs} was passed")
     # One member alone would be rounded differently.
-    seeds, total = range(max(members, 2)), len(data.train_images)
+    seeds = range(max(members, 2))
+    total = len(data.train_images)
     classes = len(data.classes)
     rows = np.stack([split(total, seed).train[:n] for seed in seeds])
     answers = np.stack([_answers(data.train_labels, labels, seed) for seed in seeds])
@@ -108,13 +110,15 @@ def run(
     running = np.full((len(seeds), epochs), np.nan)
     correct = np.full((len(seeds), epochs), -1)
     tables = np.zeros((len(seeds), classes, classes), dtype=np.intp)
-    before, after = [], []
+    before = []
+    after = []
 
     def after_epoch(networks: Networks, epoch: int, shares: NDArray[np.float64]) -> bool:
         running[:, epoch - 1] = shares
         if part == "fill" and (shares.max() > 0.995 or epoch == epochs):
             found = _tables(networks, images, rows, wanted, classes)
-            correct[:, epoch - 1] = now = np.trace(found, axis1=1, axis2=2)
+            now = np.trace(found, axis1=1, axis2=2)
+            correct[:, epoch - 1] = now
             # What a member stores at its best: a later step may lose a label again.
             better = now >= np.trace(tables, axis1=1, axis2=2)
             tables[better] = found[better]

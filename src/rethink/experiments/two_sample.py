@@ -60,16 +60,19 @@ def run(data: Dataset, *, kind: str, severity: int, seeds: int) -> dict[str, NDA
     Raises:
         ValueError: if `kind` is unknown.
     """
-    train, second = data.train_images, data.test_images
+    train = data.train_images
+    second = data.test_images
     names = [data.train_labels, data.test_labels]
     if kind == "train":
-        second, names = train, [data.train_labels, data.train_labels]
+        second = train
+        names = [data.train_labels, data.train_labels]
     elif kind != "test":
         second = damage.drift(second, kind, severity)
     # Two disjoint samples must fit into the training set for the null control.
     size = min(SAMPLE, len(data.test_images), len(train) // 2) // 2 * 2
     if kind == "train":
-        pool, drawn = train, [_draw(len(train), 2 * size, seed) for seed in range(seeds)]
+        pool = train
+        drawn = [_draw(len(train), 2 * size, seed) for seed in range(seeds)]
         pairs = np.stack([np.split(rows, 2) for rows in drawn])
     else:
         pool = np.concatenate([train, second])

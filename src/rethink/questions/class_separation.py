@@ -277,10 +277,15 @@ def projected_thresholds(
         raise ValueError(f"permutations must be at least 2, but {permutations!r} was passed")
     rng = np.random.default_rng([seed, 21])
     parts = np.array_split(rng.permutation(len(x)), folds)
-    n, c = len(x), len(classes)
-    expected, null, variance, totals = np.zeros(c), np.zeros(c), np.zeros(c), np.zeros(permutations)
+    n = len(x)
+    c = len(classes)
+    expected = np.zeros(c)
+    null = np.zeros(c)
+    variance = np.zeros(c)
+    totals = np.zeros(permutations)
     for part, values in zip(parts, _held_out(x, np.eye(c)[codes], parts), strict=True):
-        here, m = codes[part], len(part)
+        here = codes[part]
+        m = len(part)
         for k in range(c):
             expected[k] += mec.thresholds(values[:, k], here == k).expected[-1]
         # All of one class or none of it: `expected` has one entry, which is 0.
@@ -349,8 +354,11 @@ def _held_out(x: Array, targets: Floats, parts: list[Ints]) -> Iterator[Floats]:
     """Values of each part's rows on the lines fitted to all other parts, shape (m, c) each."""
     mean = x.mean(axis=0, dtype=np.float64)
     scaled = [x[part] - mean for part in parts]
-    own = [(len(r), r.sum(axis=0), r.T @ r, targets[p].sum(axis=0), r.T @ targets[p])
-           for r, p in zip(scaled, parts, strict=True)]  # fmt: skip
+    own = []
+    for rows, part in zip(scaled, parts, strict=True):
+        aimed = targets[part]
+        sums = (rows.sum(axis=0), rows.T @ rows, aimed.sum(axis=0), rows.T @ aimed)
+        own.append((len(rows), *sums))
     whole = [sum(terms) for terms in zip(*own, strict=True)]
     for rows, mine in zip(scaled, own, strict=True):
         # Sums over the other parts are those over all less one's own.
