@@ -1,6 +1,5 @@
 """The information module against scipy, slow loops and published values."""
 
-import json
 import math
 
 import numpy as np
@@ -8,13 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import confusion_matrix
 
 from rethink import information
 
 quick = settings(deadline=None, max_examples=60)
-tables = st.integers(1, 5).flatmap(
-    lambda c: st.lists(
-        st.lists(st.integers(0, 20), min_size=c, max_size=c), min_size=c, max_size=c
+tables = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
+    lambda shape: st.lists(
+        st.lists(st.integers(0, 20), min_size=shape[1], max_size=shape[1]),
+        min_size=shape[0],
+        max_size=shape[0],
     ).filter(lambda rows: any(map(any, rows)))
 )
 
@@ -92,48 +94,26 @@ def test_generalization_in_bits_weighs_every_class_by_its_surprise():
 
 
 @quick
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=40))
-def test_confusion_counts_pairs(pairs):
-    true, predicted = zip(*pairs, strict=True)
-    order = ["c", "a", "b"]  # not sorted: the table keeps the order given
-    table = information.confusion(true, predicted, order)
-    for i, t in enumerate(order):
-        for j, p in enumerate(order):
-            assert table[i, j] == pairs.count((t, p))
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=40))
+def test_joint_counts_count_pairs(pairs):
+    rows, columns = np.array(pairs, dtype=np.uint8).reshape(-1, 2).T
+    table = information.joint_counts(rows, columns, (3, 5))
+    assert table.tolist() == [[pairs.count((i, j)) for j in range(5)] for i in range(3)]
+
+
+def test_a_table_may_be_larger_than_its_labels_type_can_count():
+    labels = np.full(3, 200, dtype=np.uint8)
+    assert information.joint_counts(labels, labels, (201, 201))[200, 200] == 3
 
 
 @quick
-@given(tables)
-def test_scores_count_hits_and_misses_of_each_class(table):
-    counts = np.array(table)
-    true, predicted = (np.repeat(axis.ravel(), counts.ravel()) for axis in np.indices(counts.shape))
-    np.testing.assert_array_equal(
-        information.confusion(true, predicted, np.int64(len(counts))), counts
-    )
-    scores = information.classification_scores(counts)
-    pairs = list(zip(true.tolist(), predicted.tolist(), strict=True))
-    precision, recall, f1 = [], [], []
-    for c in range(len(counts)):
-        hit = sum(t == p == c for t, p in pairs)
-        false_alarm = sum(t != c == p for t, p in pairs)
-        miss = sum(t == c != p for t, p in pairs)
-        precision.append(hit / (hit + false_alarm) if hit else 0)
-        recall.append(hit / (hit + miss) if hit else 0)
-        f1.append(2 / (1 / precision[-1] + 1 / recall[-1]) if hit else 0)
-    np.testing.assert_allclose(scores.precision, precision)
-    np.testing.assert_allclose(scores.recall, recall)
-    np.testing.assert_allclose(scores.f1, f1)
-    macro = [np.mean(x) for x in (precision, recall, f1)]
-    assert [scores.macro_precision, scores.macro_recall, scores.macro_f1] == pytest.approx(macro)
-    assert scores.accuracy == pytest.approx(np.mean(true == predicted))
-
-
-def test_undefined_scores_are_zero_and_results_become_json():
-    scores = information.classification_scores([[0, 3], [0, 0]])
-    assert scores.precision.tolist() == scores.recall.tolist() == scores.f1.tolist() == [0, 0]
-    kept = scores.to_dict()
-    assert json.loads(json.dumps(kept)) == kept and kept["confusion"] == [[0, 3], [0, 0]]
-    assert str(scores).splitlines()[-1] == "accuracy 0.0000" and "macro" in str(scores)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40),
+)
+def test_confusion_is_scikit_learns(pairs):
+    true, predicted = np.array(pairs).T
+    expected = confusion_matrix(true, predicted, labels=range(4))
+    np.testing.assert_array_equal(information.confusion(true, predicted, 4), expected)
 
 
 def test_nats_to_bits():
@@ -147,18 +127,19 @@ def test_nats_to_bits():
         (lambda: information.entropy_bits([1, -1]), "counts must be finite and at least 0"),
         (lambda: information.entropy_bits([0, 0]), "counts must hold at least one"),
         (lambda: information.entropy_bits([]), "counts must be finite"),
-        (lambda: information.mutual_information_bits([[1, 2]]), "confusion must have shape"),
-        (lambda: information.classification_scores([1, 2]), "confusion must have shape"),
+        (lambda: information.mutual_information_bits([1, 2]), "table must have shape"),
+        (lambda: information.mutual_information_bits([[0, 0]]), "table must hold at least one"),
+        (lambda: information.mutual_information_bits([[1, -1]]), "table must be finite"),
         (lambda: information.generalization(1, 0), "mec_bits must be over 0, but 0"),
         (lambda: information.generalization(-1, 5), "correct must be finite and at least 0"),
         (lambda: information.resilience_db(5, 0), "correct must be over 0, but 0"),
         (lambda: information.generalization_bits([1], [1, 2], 5), r"shape \(..., c\)"),
         (lambda: information.generalization_bits([1, 1], [2, 0], 5), "class_counts must be over 0"),
-        (lambda: information.confusion([0, 1], [0], 2), "true and predicted must have one shape"),
-        (lambda: information.confusion([0, 2], [0, 1], 2), "true must hold labels in classes"),
-        (lambda: information.confusion([0], [-1], 2), "predicted must hold labels in classes"),
-        (lambda: information.confusion([0], [0], [0, 0]), "classes must be a list of distinct"),
-        (lambda: information.confusion([0], [0], 0), "classes must be a list of distinct"),
+        (lambda: information.confusion([0, 1], [0], 2), "rows and columns must have one shape"),
+        (lambda: information.confusion([0, 2], [0, 1], 2), "rows must lie from 0 to 1 .* row 2"),
+        (lambda: information.confusion([0], [-1], 2), "columns from 0 to 1, .* column -1"),
+        (lambda: information.confusion([0.5], [0], 2), "must be integers, but float64"),
+        (lambda: information.joint_counts([0], [3], (9, 3)), "columns from 0 to 2, .* column 3"),
     ],
 )
 def test_bad_input_is_named(call, message):

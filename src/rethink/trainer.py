@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rethink.data import Dataset, randomize_labels, split
+from rethink.information import confusion
 from rethink.mlp import StackedMLP
 from rethink.protocol import Record, Spec
 
@@ -62,13 +63,15 @@ def _train(
     device: torch.device,
     after_epoch: Callable[[], None] | None,
 ) -> list[Record]:
-    stack, epochs = Stack(specs, data, device), specs[0].epochs
+    stack = Stack(specs, data, device)
+    epochs = specs[0].epochs
     milestones = [e for e in MILESTONES if e < epochs] + [epochs]
     curves: dict[str, list[Floats]] = {
         name: []
         for name in ("running", "loss", "validation", "validation_loss", "test", "test_loss")
     }
-    fitted, leaking = [], []
+    fitted = []
+    leaking = []
     for epoch in range(1, epochs + 1):
         measured = (*stack.epoch(), *stack.validate(), *stack.test())
         for curve, values in zip(curves.values(), measured, strict=True):
@@ -116,7 +119,9 @@ class Stack:
         self, specs: Sequence[Spec], data: Dataset, device: torch.device | str = "cpu"
     ) -> None:
         """Draw the members' splits, labels and weights."""
-        first, rows, classes = specs[0], len(data.train_images), len(data.classes)
+        first = specs[0]
+        rows = len(data.train_images)
+        classes = len(data.classes)
         sizes = (data.train_images.shape[1], *first.hidden, classes)
         self.batch = first.batch
         self.model = StackedMLP(sizes, [spec.seed for spec in specs], device)
@@ -220,9 +225,9 @@ def _share(right: Tensor) -> NDArray[np.float64]:
 
 def _confusions(labels: Tensor, predicted: Tensor, rows: Tensor, classes: int) -> NDArray[np.int64]:
     """Count, for each member, the pairs (label, prediction) on its own rows."""
-    cells = labels.gather(1, rows) * classes + predicted.gather(1, rows)
-    counts = [cell.bincount(minlength=classes**2).view(classes, classes) for cell in cells]
-    return torch.stack(counts).cpu().numpy()
+    true = labels.gather(1, rows).cpu().numpy()
+    answers = predicted.gather(1, rows).cpu().numpy()
+    return np.stack([confusion(*pair, classes) for pair in zip(true, answers, strict=True)])
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from rethink.data import split
 from rethink.experiments import binarised
+from rethink.experiments.training_runs import SEVEN
 from rethink.protocol import Spec
-from rethink.runs.study import SEVEN
 from rethink.trainer import train
 
 

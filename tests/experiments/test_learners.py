@@ -30,7 +30,7 @@ def test_there_is_a_task_for_each_learner_and_seed():
     tasks = learners.tasks(5)
     assert len(tasks) == 6 * 5 and json.loads(json.dumps(tasks)) == tasks
     assert sum(map(learners.seconds, tasks)) < 480
-    assert all(learner_capacity.RULES[learners.RULE_OF[task["learner"]]] for task in tasks)
+    assert all(learner_capacity.LEARNER_RULES[task["learner"]] for task in tasks)
 
 
 @pytest.mark.parametrize("name", learners.LEARNERS)

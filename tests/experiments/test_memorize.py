@@ -102,11 +102,11 @@ def test_a_falling_rate_is_measured_beside_a_constant_one(small):
 
 
 def test_settling_leaves_the_networks_as_they_were(small):
-    networks = Networks(Recipe((8,)), 784, 10, range(2))
+    networks = Networks(Recipe((8,), batch=16), 784, 10, range(2))
     kept = [p.detach().clone() for p in networks.parameters]
     rows = np.stack([np.arange(100), np.arange(100, 200)])
     answers = np.stack([small.train_labels] * 2)
-    settled = memorize.settle(networks, small.train_images, answers, rows, 2, 16, seed=0)
+    settled = memorize.settle(networks, small.train_images, answers, rows, 2, seed=0)
     assert all(torch.equal(a, b) for a, b in zip(kept, networks.parameters, strict=True))
     moved = [not torch.equal(a, b) for a, b in zip(kept, settled.parameters, strict=True)]
     assert all(moved)

@@ -9,8 +9,8 @@ import torch
 
 from rethink.data import split
 from rethink.experiments import prequential
+from rethink.experiments.training_runs import SEVEN
 from rethink.mlp import StackedMLP
-from rethink.runs.study import SEVEN
 from rethink.trainer import one_thread
 
 HIDDEN = (32, 16)

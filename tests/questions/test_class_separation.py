@@ -11,7 +11,7 @@ from scipy.sparse import csgraph
 from scipy.spatial import distance
 
 from rethink import mec
-from rethink.questions import class_separation
+from rethink.questions import class_separation, distances
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -55,7 +55,7 @@ def test_tree_is_as_short_as_scipys(points):
 
 
 def test_tree_over_several_blocks_is_the_shortest(monkeypatch):
-    monkeypatch.setattr(class_separation, "BLOCK", 70)
+    monkeypatch.setattr(distances, "BLOCK", 70)
     rng = np.random.default_rng(0)
     for points in (rng.normal(size=(300, 4)), rng.integers(0, 256, (300, 20), dtype=np.uint8)):
         points[200:260] = points[100:160]
@@ -82,7 +82,7 @@ def test_one_row_is_a_tree_without_edges():
 @given(clouds, st.integers(1, 9))
 def test_nearest_neighbours_are_those_of_a_loop(points, block):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(class_separation, "BLOCK", block)
+        patch.setattr(distances, "BLOCK", block)
         for kind in (np.uint8, np.int64, np.float32):
             edges = class_separation.nearest_neighbours(np.array(points, dtype=kind))
             assert edges[:, 0].tolist() == list(range(len(points)))

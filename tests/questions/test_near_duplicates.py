@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from rethink.questions import near_duplicates
+from rethink.questions import distances, near_duplicates
 
 quick = settings(deadline=None, max_examples=60)
 
 
 def search(queries, images, own=None):
-    """Try every pair, one pixel after another, in Python's integers."""
+    """Try every pair, one pixel after another, in Python's integers; the first of equals counts."""
     found = []
     for i, query in enumerate(queries.tolist()):
         sums = [
@@ -20,8 +20,9 @@ def search(queries, images, own=None):
             for j, image in enumerate(images.tolist())
             if own is None or j != own[i]
         ]
-        found.append((min(sums)[0] / images.shape[1]) ** 0.5)
-    return found
+        found.append(min(sums))
+    squares, rows = np.array(found).T
+    return np.sqrt(squares / images.shape[1]), rows
 
 
 @quick
@@ -35,35 +36,35 @@ def test_it_finds_what_trying_every_pair_finds(seed, m, n, pixels):
         own = rng.integers(0, n, m)
         queries = images[own]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near_duplicates, "QUERIES", 1 + seed % 5)
-        patch.setattr(near_duplicates, "CANDIDATES", 1 + seed % 7)
-        distances, rows = near_duplicates.nearest(queries, images, own)
-    assert distances.dtype == np.float32 and rows.dtype == np.int32
-    np.testing.assert_allclose(distances, search(queries, images, own), atol=0.05)
-    np.testing.assert_array_equal(distances, near_duplicates.distance(queries, images[rows]))
-    assert own is None or (rows != own).all()
+        patch.setattr(distances, "BLOCK", 1 + seed % 7)
+        found, rows = near_duplicates.nearest(queries, images, own)
+    assert found.dtype == np.float32 and rows.dtype == np.int32
+    expected, at = search(queries, images, own)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_array_equal(rows, at)
+    np.testing.assert_array_equal(found, near_duplicates.distance(queries, images[rows]))
 
 
 def test_scikit_learn_finds_the_same_among_real_images(small):
-    distances, rows = near_duplicates.nearest(small.test_images, small.train_images)
+    found, rows = near_duplicates.nearest(small.test_images, small.train_images)
     index = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(small.train_images / 255.0)
     expected, at = index.kneighbors(small.test_images / 255.0)
-    np.testing.assert_allclose(distances, expected[:, 0] * 255 / 28, rtol=1e-5)
+    np.testing.assert_allclose(found, expected[:, 0] * 255 / 28, rtol=1e-5)
     np.testing.assert_array_equal(rows, at[:, 0])
 
 
 def test_copies_are_at_distance_zero_and_opposites_at_255(small):
-    distances, rows = near_duplicates.nearest(small.train_images[:30], small.train_images)
-    assert (distances == 0).all() and rows.tolist() == list(range(30))
+    found, rows = near_duplicates.nearest(small.train_images[:30], small.train_images)
+    assert (found == 0).all() and rows.tolist() == list(range(30))
     black, white = np.zeros((1, 784), np.uint8), np.full((1, 784), 255, np.uint8)
     assert near_duplicates.nearest(black, white)[0].tolist() == [255]
 
 
 def test_an_image_is_not_its_own_neighbour_but_its_copy_is(small):
     images = np.concatenate([small.train_images[:20], small.train_images[:3]])
-    distances, rows = near_duplicates.nearest(images[:5], images, np.arange(5))
-    assert distances[:3].tolist() == [0, 0, 0] and rows[:3].tolist() == [20, 21, 22]
-    assert (distances[3:] > 0).all()
+    found, rows = near_duplicates.nearest(images[:5], images, np.arange(5))
+    assert found[:3].tolist() == [0, 0, 0] and rows[:3].tolist() == [20, 21, 22]
+    assert (found[3:] > 0).all()
 
 
 def test_mirrored_turns_every_row_of_pixels_around(small):

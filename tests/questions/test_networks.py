@@ -134,27 +134,54 @@ def test_it_is_an_ordinary_pytorch_network_trained_in_a_loop(small):
     np.testing.assert_allclose(networks.logits(small.test_images)[0], expected, atol=2e-5)
 
 
-def test_cosine_starts_at_the_rate_and_ends_near_zero(small):
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("cosine", (1 + np.cos(np.pi * np.arange(8) / 8)) / 2),
+        ("linear", 1 - np.arange(8) / 8),
+    ],
+)
+def test_a_falling_rate_starts_at_the_rate_and_ends_near_zero(small, schedule, expected):
     """With plain gradient descent the way that the weights go in a step shows its rate."""
     settings = {"hidden": (), "optimizer": "sgd", "learning_rate": 0.01, "batch": 801}
     moved = {}
-    for schedule in ("constant", "cosine"):
-        recipe = Recipe(epochs=8, schedule=schedule, **settings)
-        networks, seen = [], Networks(recipe, 784, 10, [0, 1]).parameters[0].detach()
+    for name in ("constant", schedule):
+        recipe = Recipe(epochs=8, schedule=name, **settings)
+        seen = [Networks(recipe, 784, 10, [0, 1]).parameters[0].detach()]
 
-        def watch(now, epoch, right, seen=seen, networks=networks):
-            networks.append(now.parameters[0].detach().clone())
+        def watch(networks, epoch, right, seen=seen):
+            seen.append(networks.parameters[0].detach().clone())
 
-        fit(recipe, small.train_images, small.train_labels, rows_of(small, (0, 1)), (0, 1),
-            after_epoch=watch)  # fmt: skip
-        steps = np.diff([seen.numpy(), *(each.numpy() for each in networks)], axis=0)
-        moved[schedule] = np.linalg.norm(steps.reshape(8, -1), axis=1)
-    ratio = moved["cosine"] / moved["constant"]
+        rows = rows_of(small, (0, 1))
+        fit(recipe, small.train_images, small.train_labels, rows, (0, 1), after_epoch=watch)
+        steps = np.diff([each.numpy() for each in seen], axis=0)
+        moved[name] = np.linalg.norm(steps.reshape(8, -1), axis=1)
+    ratio = moved[schedule] / moved["constant"]
     assert ratio[0] == pytest.approx(1)
-    wave = (1 + np.cos(np.pi * np.arange(8) / 8)) / 2
     # The gradients differ a little, since the weights do.
-    np.testing.assert_allclose(ratio, wave, atol=0.06)
-    assert (np.diff(ratio) < 0).all() and ratio[-1] < 0.06
+    np.testing.assert_allclose(ratio, expected, atol=0.06)
+    assert (np.diff(ratio) < 0).all() and ratio[-1] < expected[-1] + 0.06
+
+
+def test_training_starts_from_given_networks_in_a_given_order(small):
+    recipe = Recipe((16,), epochs=1)
+    rows = rows_of(small, (0, 1))
+    arguments = (recipe, small.train_images, small.train_labels, rows, (0, 1))
+    plain = fit(*arguments)
+    start = Networks(recipe, 784, 10, (0, 1))
+    drawn = [each.detach().clone() for each in start.parameters]
+    same = fit(*arguments, start=start, order_seeds=[2**32, 2**32 + 1])
+    for one, other in zip(plain.parameters, same.parameters, strict=True):
+        assert torch.equal(one, other)
+    # What is given stays as it was.
+    for one, other in zip(drawn, start.parameters, strict=True):
+        assert torch.equal(one, other)
+    elsewhere = fit(*arguments, start=Networks(recipe, 784, 10, (2, 3)))
+    reordered = fit(*arguments, order_seeds=[7, 7])
+    for other in (elsewhere, reordered):
+        assert not torch.equal(plain.parameters[0], other.parameters[0])
+    with pytest.raises(ValueError, match=r"start must have weights of shapes .* but has"):
+        fit(*arguments, start=Networks(Recipe((8,)), 784, 10, (0, 1)))
 
 
 def test_dropout_is_in_training_only(small):
@@ -268,7 +295,7 @@ def test_fewer_classes_and_features(small):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"schedule": "linear"}, "schedule must be one of constant, cosine, but was 'linear'"),
+        ({"schedule": "step"}, "schedule must be one of constant, cosine, linear, but was 'step'"),
         ({"optimizer": "lion"}, "optimizer must be one of adam, .* but was 'lion'"),
         ({"activation": "swish"}, "activation must be one of relu, .* but was 'swish'"),
         ({"loss": "hinge"}, "loss must be one of cross-entropy, squared-error, but was 'hinge'"),

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from rethink.data import Dataset, split
-from rethink.information import confusion, entropy_bits, mutual_information_bits
+from rethink.information import confusion, joint_counts, mutual_information_bits
 from rethink.protocol import Spec
 from rethink.questions.networks import Recipe, fit
 from rethink.trainer import Stack, one_thread
@@ -127,13 +127,15 @@ def _refit(
     classes: int,
 ) -> dict[str, list[float]]:
     """Train an output layer a member on bits; return accuracies and information of each."""
-    members, (count, _) = len(inside), inside[0].shape
+    members = len(inside)
+    count = len(inside[0])
     # One below the other, since a stack shares its images: each member is given its own rows.
     images = 255 * np.concatenate(inside).astype(np.uint8)
     rows = np.arange(members * count).reshape(members, count)
     seeds = range(members)
     if members == 1:
-        rows, seeds = np.repeat(rows, 2, axis=0), range(2)
+        rows = np.repeat(rows, 2, axis=0)
+        seeds = range(2)
     networks = fit(OUTPUT, images, np.concatenate(answers), rows, seeds, classes)
     found: dict[str, list[float]] = {
         name: [] for name in ("refit_accuracy", "refit_train_accuracy", "refit_information")
@@ -166,26 +168,17 @@ def _codes(
     }
     if units <= NARROW:
         weights = 2 ** np.arange(units)
-        counts = _table(inside @ weights, answers, 2**units, classes)
-        tested = _table(outside @ weights, test_labels, 2**units, classes)
+        shape = (2**units, classes)
+        counts = joint_counts(inside @ weights, answers, shape)
+        tested = joint_counts(outside @ weights, test_labels, shape)
         # A code that no training row has is taken for the most frequent class of all.
-        majority = np.where(
-            counts.any(axis=1), counts.argmax(axis=1), np.bincount(answers).argmax()
-        )
+        commonest = np.bincount(answers).argmax()
+        majority = np.where(counts.any(axis=1), counts.argmax(axis=1), commonest)
         right = tested[np.arange(2**units), majority].sum()
         found["lookup_accuracy"] = float(right / len(test_labels))
-        for name, table in (("code_information", counts), ("code_information_test", tested)):
-            separate = entropy_bits(table.sum(axis=1)) + entropy_bits(table.sum(axis=0))
-            found[name] = max(0.0, separate - entropy_bits(table))
+        found["code_information"] = mutual_information_bits(counts)
+        found["code_information_test"] = mutual_information_bits(tested)
     return found
-
-
-def _table(
-    codes: NDArray[np.intp], labels: NDArray[np.uint8], size: int, classes: int
-) -> NDArray[np.intp]:
-    """Count instances by code (rows) and label (columns), shape (size, classes)."""
-    flat = codes.astype(np.intp) * classes + labels
-    return np.bincount(flat, minlength=size * classes).reshape(size, classes)
 
 
 def _information(labels: NDArray[np.uint8], predicted: NDArray[np.int64], classes: int) -> float:

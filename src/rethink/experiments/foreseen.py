@@ -1,7 +1,7 @@
 """What is foreseen of learners before training, held against what they do after it.
 
-`rethink.orders` estimates the risk that a tree, a forest and a network overfit, from counts alone.
-Here all three learn, on tables from flowers to pictures and on five whose truth is known by
+`rethink.instrument` estimates the risk that a tree, a forest and a network overfit, from counts
+alone. Here all three learn, on tables from flowers to pictures and on five whose truth is known by
 construction. What is compared is the share of wrong answers on rows not seen, over that of naming
 the commonest class: 1 is what labels without meaning give.
 """
@@ -19,13 +19,15 @@ from rethink.instrument.splits import split
 from rethink.tables import read
 
 BUNDLED = ("iris", "wine", "breast-cancer", "digits")
-ROWS, COLUMNS = 1_000, 10  # of the tables made here
+# Of the tables made here.
+ROWS = 1_000
+COLUMNS = 10
 PICTURES = 5_000
 # A line through all columns; the same with three of ten labels drawn anew; the signs of two columns
 # multiplied, which no column shows alone; a tenth of the rows in which two of five have another
 # class, so that naming the commonest is best; labels without meaning.
 MADE = ("line", "noisy line", "chessboard", "rare", "noise")
-LEARNERS = ("tree", "forest", "network")
+COMPARED = ("tree", "forest", "network")
 MINUTES = 0.6
 
 
@@ -48,7 +50,7 @@ def run(data: Dataset, name: str, seeds: int) -> dict[str, NDArray[Any]]:
         seeds: splits and networks.
 
     Returns:
-        ``foreseen`` (3,) and ``interval`` (3, 2), the estimate for each of `LEARNERS`;
+        ``foreseen`` (3,) and ``interval`` (3, 2), the estimate for each of `COMPARED`;
         ``found`` (3, seeds), errors over those of naming the commonest class; ``separation`` and
         ``z`` of Algorithm 1 (); ``instances``, those trained on, ``features``, ``classes`` ().
 
@@ -56,20 +58,21 @@ def run(data: Dataset, name: str, seeds: int) -> dict[str, NDArray[Any]]:
         ValueError: there is no such table.
     """
     table = _table(data, name)
-    pair = (table.features, table.labels)
     n, d = table.features.shape
     plan = plan_for(n, d, len(table.classes), MINUTES, seeds, table.shape)
     # As many rows as the learners have.
     rows = np.sort(split(table.labels, plan).train[0])
-    measured = measurement.measure(replace(table, features=pair[0][rows], labels=pair[1][rows]))
+    trained = replace(table, features=table.features[rows], labels=table.labels[rows])
+    measured = measurement.measure(trained)
     foreseen = [need.to_dict() for need in measured.needs]
-    sweep, others = training.sweep(*pair, plan), training.learners(*pair, plan)
+    sweep = training.sweep(table.features, table.labels, plan)
+    others = training.learners(table.features, table.labels, plan)
     assert sweep is not None and others is not None  # no deadline is given
     tests = dict(zip(others.names, others.test, strict=True)) | {"network": sweep.test[-1]}
     return {
         "foreseen": np.array([each["overfit_risk"] for each in foreseen]),
         "interval": np.array([each["overfit_risk_interval"] for each in foreseen]),
-        "found": np.array([(1 - tests[learner]) / (1 - sweep.guess) for learner in LEARNERS]),
+        "found": np.array([(1 - tests[learner]) / (1 - sweep.guess) for learner in COMPARED]),
         "separation": np.array(measured.separation),
         "z": np.array(measured.null.z(measured.thresholds.total)),
         "instances": np.array(measured.instances),

@@ -161,7 +161,8 @@ def nearest_class(images: NDArray[np.uint8], labels: NDArray[np.integer]) -> NDA
 def _labels(data: Dataset, kind: str, seed: int) -> NDArray[np.int64]:
     """Return the labels that a task is about, shape (n,)."""
     labels = data.train_labels.astype(np.int64)
-    n, classes = len(labels), len(data.classes)
+    n = len(labels)
+    classes = len(data.classes)
     rng = np.random.default_rng([seed, 42])
     if kind in ("uniform", "alike"):
         rows = rng.choice(n, round(ALTERED * n), replace=False)
@@ -187,7 +188,8 @@ def _held_out(
         Probabilities of every training image by the network that has not seen it, shape (n, c),
         and of every test image by the mean of all, shape (m, c).
     """
-    n, classes = len(labels), len(data.classes)
+    n = len(labels)
+    classes = len(data.classes)
     order = np.random.default_rng([seed, 41]).permutation(n)
     # Networks of one stack have as many rows each: some stay out of training if n is no multiple.
     size = -(-n // FOLDS)
@@ -205,8 +207,10 @@ def _held_out(
 
 def _pairs(data: Dataset, kind: str, seed: int) -> dict[str, NDArray[Any]]:
     """Find the nearest training image of test images, mirrored or not, or of training images."""
-    count, own = len(data.test_images), None
-    rows, queries = np.arange(count), data.test_images
+    count = len(data.test_images)
+    rows = np.arange(count)
+    queries = data.test_images
+    own = None
     if kind == "mirrored":
         queries = near_duplicates.mirrored(queries)
     elif kind == "train":

@@ -8,7 +8,7 @@ training rows of a seed, pixels divided by 255, and is tested on the test images
 Settings are kept to about 20 seconds on one core. For the trees, the boosting and the convolution
 two to six were tried on the split of seed 0, with its test accuracy in sight; that is no search,
 but seed 0 is not blind to it. What is measured is what a learner reaches so, not the best it can.
-What it can store is counted by `rethink.storage_rules`.
+What it can store is counted by `rethink.questions.learner_capacity`.
 """
 
 import warnings
@@ -33,8 +33,6 @@ from rethink.questions.learners import (
     stored_bits,
 )
 
-Floats = NDArray[np.float32]
-Labels = NDArray[np.int64]
 # How each is made from a seed; all settings stand here.
 LEARNERS: dict[str, Callable[[int], Learner]] = {
     # With scikit-learn's default penalty. `converged` says whether these steps were enough.
@@ -43,20 +41,29 @@ LEARNERS: dict[str, Callable[[int], Learner]] = {
     # time of all; tried on one seed, it cost a percentage point of accuracy.
     "tree": lambda seed: DecisionTreeClassifier(max_features=0.25, random_state=seed),
     # Each tree on half as many draws as there are rows: more trees for the time.
-    "forest": lambda seed: RandomForestClassifier(
-        50, max_samples=0.5, random_state=seed, n_jobs=1
-    ),
+    "forest": lambda seed: RandomForestClassifier(50, max_samples=0.5, random_state=seed, n_jobs=1),
     "neighbours": lambda seed: Neighbours(5),
     # Ten trees an iteration take two seconds: few iterations, and so a high rate.
     "boosting": lambda seed: HistGradientBoostingClassifier(
-        max_iter=6, learning_rate=0.3, max_bins=32, max_leaf_nodes=31, l2_regularization=1.0,
-        early_stopping=False, random_state=seed,
+        max_iter=6,
+        learning_rate=0.3,
+        max_bins=32,
+        max_leaf_nodes=31,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=seed,
     ),
     "convolution": Convolution,
-}  # fmt: skip
-_SECONDS = {"logistic": 7, "tree": 8, "forest": 19, "neighbours": 14, "boosting": 18,
-            "convolution": 26}  # fmt: skip
-RULE_OF = {name: "linear" if name == "logistic" else name for name in LEARNERS}
+}
+# About how many core seconds a task takes.
+CORE_SECONDS = {
+    "logistic": 7,
+    "tree": 8,
+    "forest": 19,
+    "neighbours": 14,
+    "boosting": 18,
+    "convolution": 26,
+}
 
 
 def tasks(seeds: int) -> list[dict[str, Any]]:
@@ -66,7 +73,7 @@ def tasks(seeds: int) -> list[dict[str, Any]]:
 
 def seconds(task: dict[str, Any]) -> float:
     """Return roughly how many core seconds a task takes."""
-    return float(_SECONDS[task["learner"]])
+    return float(CORE_SECONDS[task["learner"]])
 
 
 def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
@@ -81,7 +88,7 @@ def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
         ``accuracy`` (): share of the test images; ``train_accuracy`` (): of ``train_rows`` () of
         the rows learned from, which are all of them but for ``neighbours``; ``confusion`` (c, c):
         test images by true and by predicted class; ``bits`` (): what it can store by the rule
-        `storage_rules.RULES[RULE_OF[learner]]`; ``converged`` (): 1 or 0, NaN for a learner that
+        `learner_capacity.LEARNER_RULES[learner]`; ``converged`` (): 1 or 0, NaN for a learner that
         does not iterate until it has.
 
     Raises:
@@ -89,7 +96,8 @@ def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
     """
     if learner not in LEARNERS:
         raise ValueError(f"learner must be one of {', '.join(LEARNERS)}, but was {learner!r}")
-    rows, classes = split(len(data.train_images), seed).train, len(data.classes)
+    rows = split(len(data.train_images), seed).train
+    classes = len(data.classes)
     inputs = _inputs(data.train_images[rows])
     labels = data.train_labels[rows].astype(np.int64)
     model = LEARNERS[learner](seed)
@@ -110,7 +118,7 @@ def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def _inputs(images: NDArray[np.uint8]) -> Floats:
+def _inputs(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.divide(images, 255, dtype=np.float32)
 
 

@@ -15,19 +15,18 @@ ten classes the estimate lies high by up to about 81 / (2 ln 2) = 58 bits in all
 Sources: random labels, Zhang et al., arXiv:1611.03530; the four rules, arXiv:1810.02328.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from rethink import information, mec
 from rethink.data import Dataset, split
-from rethink.questions.networks import Networks, Recipe, as_inputs, fit
-from rethink.trainer import one_thread
+from rethink.questions.networks import Networks, Recipe, fit
 
-LARGEST, SMALL = (256, 128, 128), (64, 32, 32)
+LARGEST = (256, 128, 128)
+SMALL = (64, 32, 32)
 # Added to every eigenvalue of the covariance (the largest is 19.8, the median 0.006, the smallest
 # 1e-7), so that pixels that hardly ever vary are not blown up.
 SOFT = 0.01
@@ -98,7 +97,8 @@ def run(
     if part == "decay" and epochs < 2:
         raise ValueError(f"epochs must be 2 or more for decay, but {epochs} was passed")
     # One member alone would be rounded differently.
-    seeds, total = range(max(members, 2)), len(data.train_images)
+    seeds = range(max(members, 2))
+    total = len(data.train_images)
     classes = len(data.classes)
     rows = np.stack([split(total, seed).train[:n] for seed in seeds])
     answers = np.stack([_answers(data.train_labels, labels, seed) for seed in seeds])
@@ -110,13 +110,15 @@ def run(
     running = np.full((len(seeds), epochs), np.nan)
     correct = np.full((len(seeds), epochs), -1)
     tables = np.zeros((len(seeds), classes, classes), dtype=np.intp)
-    before, after = [], []
+    before = []
+    after = []
 
     def after_epoch(networks: Networks, epoch: int, shares: NDArray[np.float64]) -> bool:
         running[:, epoch - 1] = shares
         if part == "fill" and (shares.max() > 0.995 or epoch == epochs):
             found = _tables(networks, images, rows, wanted, classes)
-            correct[:, epoch - 1] = now = np.trace(found, axis1=1, axis2=2)
+            now = np.trace(found, axis1=1, axis2=2)
+            correct[:, epoch - 1] = now
             # What a member stores at its best: a later step may lose a label again.
             better = now >= np.trace(tables, axis1=1, axis2=2)
             tables[better] = found[better]
@@ -124,7 +126,7 @@ def run(
             tables[:] = _tables(networks, images, rows, wanted, classes)
             correct[:, epoch - 1] = np.trace(tables, axis1=1, axis2=2)
             before.append(correct[:, epoch - 1])
-            settled = settle(networks, images, answers, rows, EXTRA, batch, epoch)
+            settled = settle(networks, images, answers, rows, EXTRA, epoch)
             found = _tables(settled, images, rows, wanted, classes)
             after.append(np.trace(found, axis1=1, axis2=2))
         return part == "fill" and bool((correct == rows.shape[1]).any(axis=1).all())
@@ -185,37 +187,23 @@ def settle(
     answers: NDArray[np.integer[Any]],
     rows: NDArray[np.integer[Any]],
     epochs: int,
-    batch: int,
     seed: int,
 ) -> Networks:
-    """Train a copy of networks with a rate that falls to zero in a straight line.
+    """Train a copy of networks by their recipe, but for a rate that falls in a straight line.
 
-    Adam begins anew with the rate of the recipe. Arguments as for `rethink.fit.fit`; `seed` decides
-    the order of the batches.
+    Adam begins anew with the rate of the recipe. Arguments as for `rethink.questions.networks.fit`;
+    `seed` decides the order of the batches, which is the same for all members.
     """
-    copy = Networks(networks.recipe, images.shape[1], networks.classes, range(networks.members))
-    copy.parameters = [p.detach().clone().requires_grad_() for p in networks.parameters]
-    rate = networks.recipe.learning_rate
-    optimizer = torch.optim.Adam(copy.parameters, lr=rate, fused=True)
-    pixels, chosen = as_inputs(images), torch.from_numpy(rows)
-    targets = torch.from_numpy(answers.astype(np.int64))
-    generator = torch.Generator().manual_seed(seed)
-    length = rows.shape[1]
-    steps, step = epochs * -(-length // batch), 0
-    with one_thread():
-        for _ in range(epochs):
-            order = chosen[:, torch.randperm(length, generator=generator)]
-            for part in torch.split(order, batch, dim=1):
-                optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-                inputs = pixels.index_select(0, part.flatten()).view(*part.shape, -1)
-                logits = copy.forward(inputs)[-1].flatten(0, 1)
-                wanted = targets.gather(1, part).flatten()
-                optimizer.zero_grad()
-                loss = functional.cross_entropy(logits, wanted, reduction="sum") / part.shape[1]
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                step += 1
-    return copy
+    return fit(
+        replace(networks.recipe, epochs=epochs, schedule="linear"),
+        images,
+        answers,
+        rows,
+        range(networks.members),
+        networks.classes,
+        start=networks,
+        order_seeds=[seed] * networks.members,
+    )
 
 
 def _task(

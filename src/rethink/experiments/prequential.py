@@ -12,7 +12,7 @@ a few thousand labels of two members, more steps made the codes of the small chu
 (overconfidence), fewer epochs those of the large ones. Networks trained on shuffled labels, which
 no code can shorten, are the control.
 
-Sources: Blier and Ollivier, arXiv:1802.07044; `rethink.codelength`.
+Sources: Blier and Ollivier, arXiv:1802.07044; `rethink.questions.code_length`.
 """
 
 import dataclasses
@@ -46,8 +46,6 @@ BATCH = 64
 # Rows a forward pass takes at once: few enough for the cache.
 ROWS = 1_000
 
-Arrays = NDArray[Any]
-
 
 def tasks(seeds: int) -> list[dict[str, Any]]:
     """Return a task for each network, then one with shuffled labels for two of them."""
@@ -58,7 +56,9 @@ def tasks(seeds: int) -> list[dict[str, Any]]:
     ]
 
 
-def run(data: Dataset, hidden: tuple[int, ...], seeds: int, shuffled: bool) -> dict[str, Arrays]:
+def run(
+    data: Dataset, hidden: tuple[int, ...], seeds: int, shuffled: bool
+) -> dict[str, NDArray[Any]]:
     """Code the training labels of S = `seeds` members, each in the order of its own split.
 
     Args:
@@ -82,13 +82,15 @@ def run(data: Dataset, hidden: tuple[int, ...], seeds: int, shuffled: bool) -> d
     if shuffled:
         labels = np.random.default_rng([0, 31]).permutation(data.train_labels)
         data = dataclasses.replace(data, train_labels=labels)
-    rows, classes = len(data.train_images), len(data.classes)
+    rows = len(data.train_images)
+    classes = len(data.classes)
     # A stack of one rounds differently: it gets a neighbour, which is dropped.
     members = range(max(2, seeds))
     order = np.stack([split(rows, seed).train for seed in members])
     ends = doubling(order.shape[1], CHUNKS)
     epochs = [0, *(max(EPOCHS, math.ceil(STEPS / math.ceil(end / BATCH))) for end in ends[:-1])]
-    costs, right = [], [np.full(seeds, 1 / classes)]
+    costs = []
+    right = [np.full(seeds, 1 / classes)]
     tested = [np.full(seeds, np.log2(classes))]
     with one_thread():
         for begin, end, passes in zip(ends[:-1], ends[1:], epochs[1:], strict=True):

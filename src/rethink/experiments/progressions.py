@@ -2,8 +2,9 @@
 
 Algorithm 2 repeats Algorithm 1 on growing random subsets. Here four other orders of the rows stand
 beside its sum: the first principal component, a ridge regression for each class fitted to other
-rows, a minimum spanning tree and nearest neighbours (sources in `rethink.separation`). Each counts
-neighbours with different labels and has its own exact null, the same labels in random order.
+rows, a minimum spanning tree and nearest neighbours (`rethink.questions.class_separation` has the
+sources). Each counts neighbours with different labels and has its own exact null, the same labels
+in random order.
 
 Five data sets tell what each order sees: the real one; its labels shuffled (nothing to see); each
 image's pixels shuffled on their own (only the histogram of an image is left, so its sum too); the
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from rethink import mec
 from rethink.data import Dataset
-from rethink.questions import class_separation as sep
+from rethink.questions import class_separation
 from rethink.questions.known_truth import noise, permuted_pixels, teacher
 
 Ints = npt.NDArray[np.intp]
@@ -27,6 +28,10 @@ Images = npt.NDArray[np.uint8]
 ROWS = ("real", "labels-shuffled", "pixels-shuffled", "teacher", "noise")
 # Measures, and the largest subset of each: all distances are too many for more.
 LARGEST = {"sum": 60_000, "principal": 60_000, "ridge": 60_000, "tree": 10_000, "neighbour": 10_000}
+GRAPHS = {
+    "tree": class_separation.spanning_tree,
+    "neighbour": class_separation.nearest_neighbours,
+}
 SIZES = (500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000)
 
 
@@ -80,7 +85,8 @@ def run(
             counted = _count(measure, images[drawn], labels[drawn], repeat)
             found.append((size, repeat, *counted))
     names = ("sizes", "repeats", "changes", "pairs", "null", "null_sd", "bayes_low", "bayes_high")
-    return {name: np.array(c) for name, c in zip(names, zip(*found, strict=True), strict=True)}
+    columns = zip(*found, strict=True)
+    return {name: np.array(column) for name, column in zip(names, columns, strict=True)}
 
 
 def seconds(task: dict[str, Any]) -> float:
@@ -93,7 +99,8 @@ def seconds(task: dict[str, Any]) -> float:
 
 
 def _data_set(data: Dataset, rows: str) -> tuple[Images, Ints]:
-    images, labels = data.train_images, data.train_labels.astype(np.intp)
+    images = data.train_images
+    labels = data.train_labels.astype(np.intp)
     if rows == "labels-shuffled":
         labels = np.random.default_rng([0, 27]).permutation(labels)
     elif rows == "pixels-shuffled":
@@ -113,16 +120,17 @@ def _repeats(size: int, seeds: int, rows: int) -> int:
 
 def _count(measure: str, images: Images, labels: Ints, seed: int) -> tuple[float, ...]:
     """Changes, pairs, null, its standard deviation, lower and upper bound on the Bayes error."""
-    if measure in ("tree", "neighbour"):
-        graph = sep.spanning_tree if measure == "tree" else sep.nearest_neighbours
-        edges = sep.cross_edges(graph(images), labels)
+    if measure in GRAPHS:
+        graph = GRAPHS[measure]
+        edges = class_separation.cross_edges(graph(images), labels)
         bounds = (edges.bayes_low, edges.bayes_high)
         return float(edges.crossing), edges.edges, edges.expected, edges.sd, *bounds
     if measure == "ridge":
-        line = sep.projected_thresholds(images, labels, seed=seed)
+        line = class_separation.projected_thresholds(images, labels, seed=seed)
         null = (line.null_total, line.null_sd_total)
         return line.total, line.pairs, *null, np.nan, line.total / line.pairs
-    values = images if measure == "sum" else sep.principal_line(images)
+    values = images if measure == "sum" else class_separation.principal_line(images)
     counted = mec.thresholds(values, labels)
-    random, pairs = mec.null(counted.class_counts), len(labels) - 1
+    random = mec.null(counted.class_counts)
+    pairs = len(labels) - 1
     return counted.total, pairs, random.total, random.sd, np.nan, counted.total / pairs

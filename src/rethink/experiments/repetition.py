@@ -96,7 +96,8 @@ def _two_threads(data: Dataset) -> tuple[NDArray[Any], NDArray[np.float64]]:
     torch.set_num_threads(2)
     torch.set_flush_denormal(True)
     try:
-        stack, curve = trainer.Stack([SPEC, replace(SPEC, seed=1)], data), []
+        stack = trainer.Stack([SPEC, replace(SPEC, seed=1)], data)
+        curve = []
         for _ in range(SPEC.epochs):
             stack.epoch()
             curve.append(stack.test()[0][0])
@@ -109,7 +110,8 @@ def _two_threads(data: Dataset) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
 def _differentiated(data: Dataset) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Train the same network from the same start in the same order, by another road."""
-    seeds, curve = (0, 1), []
+    seeds = (0, 1)
+    curve = []
     rows = np.stack([split(len(data.train_images), seed).train for seed in seeds])
 
     def look(networks: Networks, epoch: int, right: NDArray[np.float64]) -> None:

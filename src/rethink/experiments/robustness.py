@@ -9,7 +9,7 @@ axis by the signal-to-noise ratio that they leave.
 
 Trained on the clean split with the default recipe; only the images tested are damaged. All members
 are tested on the same damaged images, attacks aside, which are each member's own. Sources: see
-`rethink.perturb` and `rethink.attacks`.
+`rethink.questions.damage` and `rethink.questions.attacks`.
 """
 
 from collections.abc import Callable, Iterable
@@ -58,7 +58,7 @@ def run(data: Dataset, *, hidden: tuple[int, ...], seeds: int, epochs: int) -> A
         Noise: ``noise_db`` (k,) asked for, ``noise`` (S, k) accuracies, pixels not clipped;
         ``clipped_db`` (k,) what clipping to black and white leaves of it, ``clipped`` (S, k).
 
-        ``half_db`` and ``point_db`` (S,): where `perturb.half_fall` and `perturb.point_fall` put
+        ``half_db`` and ``point_db`` (S,): where `damage.half_fall` and `damage.point_fall` put
         ``noise``; ``clipped_half_db`` and ``clipped_point_db`` (S,): the same for ``clipped``.
 
         JPEG: ``jpeg_quality``, ``jpeg_file_bytes``, ``jpeg_scan_bytes``, ``jpeg_db`` (7,);
@@ -75,7 +75,8 @@ def run(data: Dataset, *, hidden: tuple[int, ...], seeds: int, epochs: int) -> A
         ``pgd`` has fallen, and ``pgd_half_db`` and ``pgd_point_db`` (S,): the same in dB.
     """
     networks = _train(data, hidden, seeds, epochs)
-    images, truth = data.test_images, data.test_labels
+    images = data.test_images
+    truth = data.test_labels
 
     def accuracy(damaged: NDArray[Any]) -> NDArray[np.float64]:
         return _accuracy(networks, damaged, truth)
@@ -146,7 +147,9 @@ def _falls(
 def _drift(
     images: NDArray[np.uint8], accuracy: Callable[[NDArray[Any]], NDArray[np.float64]]
 ) -> Arrays:
-    kinds, found, db = list(damage.DRIFTS), [], []
+    kinds = list(damage.DRIFTS)
+    found = []
+    db = []
     for kind in kinds:
         for severity in range(6):
             moved = damage.drift(images, kind, severity)
@@ -165,7 +168,8 @@ def _drift(
 def _attacks(
     networks: Networks, images: NDArray[np.uint8], truth: NDArray[np.uint8], chance: float
 ) -> Arrays:
-    images, truth = images[:ATTACKED], truth[:ATTACKED]
+    images = images[:ATTACKED]
+    truth = truth[:ATTACKED]
     epsilon = np.array(EPSILONS) / 255
     found: Arrays = {
         "attacked": np.array(len(images)),
@@ -176,12 +180,14 @@ def _attacks(
         ("fgsm", attacks.fgsm, {}),
         ("pgd", attacks.pgd, {"steps": STEPS, "seed": NOISE_SEED}),
     ):
-        accuracies, db = [], []
+        accuracies = []
+        db = []
         for each in epsilon:
             altered = attack(networks, images, truth, each, **options)
             accuracies.append(_accuracy(networks, altered, truth))
             db.append(np.array([damage.snr_db(images, member) for member in altered]))
-        found[name], found[f"{name}_db"] = _columns(accuracies), _columns(db)
+        found[name] = _columns(accuracies)
+        found[f"{name}_db"] = _columns(db)
     curves = found["pgd"]
     found["pgd_half"], found["pgd_point"] = _falls(epsilon, curves, curves[:, 0], chance)
     # Epsilon zero is infinitely many dB, which no line leads to: the curve begins after it.

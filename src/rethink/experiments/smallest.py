@@ -32,11 +32,14 @@ def run(data: Dataset, units: int, seeds: int) -> dict[str, NDArray[Any]]:
         ``test`` and ``train``, accuracies of shape (seeds,); ``information``, bits a test picture's
         label that the answer carries, shape (seeds,); ``bits``, the capacity by the report's rule.
     """
-    every, classes = range(seeds), len(data.classes)
+    every = range(seeds)
+    classes = len(data.classes)
     rows = np.stack([split(len(data.train_images), seed).train for seed in every])
-    images, labels = data.train_images, data.train_labels
+    images = data.train_images
+    labels = data.train_labels
     networks = fit(Recipe((units,)), images, labels, rows, every, classes)
-    answers, trained = networks.predict(data.test_images), networks.predict(images)
+    answers = networks.predict(data.test_images)
+    trained = networks.predict(images)
     tables = [confusion(data.test_labels, given, classes) for given in answers]
     return {
         "test": (answers == data.test_labels).mean(axis=1),

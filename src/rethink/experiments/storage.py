@@ -14,7 +14,7 @@ unit is that of a linear neuron, so that the gap to Cover's curve is what traini
 Half of the starts raise the hidden biases by 2: those units are open for nearly all points and
 begin as linear ones, which finds more where units are few; the other half does where they are many.
 
-Sources: `rethink.memorization`; Adam, Kingma and Ba, arXiv:1412.6980.
+Sources: `rethink.questions.memorization`; Adam, Kingma and Ba, arXiv:1412.6980.
 """
 
 from typing import Any
@@ -29,7 +29,9 @@ from rethink.trainer import one_thread
 
 INPUTS = 16
 UNITS = (1, 2, 4, 8, 16)
-STEPS, STARTS, RATE = 400, 20, 0.03
+STEPS = 400  # of each start
+STARTS = 20
+RATE = 0.03  # of the first step
 # Trials of each number of points, for each seed asked for: the fall from all to none gets steeper
 # with k, and a trial dearer.
 TRIALS = {1: 12, 2: 12, 4: 6, 8: 3, 16: 2}
@@ -92,14 +94,16 @@ def run(
     results: dict[str, NDArray[Any]] = {"points": np.array(points), "trials": np.array(trials)}
     if part == "neuron":
         results["cover"] = np.array([memorization.cover_probability(n, inputs + 1) for n in points])
-        successes = [
-            sum(memorization.separable(x, y) for x, y in zip(*draw(n, inputs, trials), strict=True))
-            for n in points
-        ]
+        successes = []
+        for n in points:
+            drawn = zip(*draw(n, inputs, trials), strict=True)
+            successes.append(sum(memorization.separable(x, y) for x, y in drawn))
         return results | {"successes": np.array(successes)}
-    by_start = np.array(
-        [stored(*draw(n, inputs, trials), units, n, STEPS, STARTS).sum(axis=0) for n in points]
-    )
+    counts = []
+    for n in points:
+        x, y = draw(n, inputs, trials)
+        counts.append(stored(x, y, units, n, STEPS, STARTS).sum(axis=0))
+    by_start = np.array(counts)
     sticks = memorization.yardsticks((inputs, units, 1))
     for name in ("parameters", "twice", "four_rules"):
         results[name] = np.array(getattr(sticks, name))
@@ -108,7 +112,8 @@ def run(
 
 def seconds(task: dict[str, Any]) -> float:
     """Rough core seconds of a task."""
-    units, numbers = int(task["units"]), sum(task["points"])
+    units = int(task["units"])
+    numbers = sum(task["points"])
     if task["part"] == "neuron":
         return float(0.003 * task["trials"] * len(task["points"]))
     # A step costs something however few the trials are; over half of the trials need all starts.
@@ -146,7 +151,8 @@ def stored(
     """
     generator = torch.Generator().manual_seed(seed)
     bias = torch.ones(*points.shape[:2], 1)
-    x, y = torch.cat([torch.from_numpy(points), bias], dim=2), torch.from_numpy(signs)
+    x = torch.cat([torch.from_numpy(points), bias], dim=2)
+    y = torch.from_numpy(signs)
     done = torch.zeros(len(x), starts, dtype=torch.bool)
     left = torch.arange(len(x))
     with one_thread():
@@ -166,7 +172,11 @@ def _train(
     lift: float,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Return which trials were stored, shape (T,); x has a last column of ones."""
+    """Return which trials were stored, shape (T,); x has a last column of ones.
+
+    The loop is its own, since a trial that is stored leaves the stack, with its averages of Adam,
+    which PyTorch's optimizers and so `rethink.questions.networks.fit` do not allow.
+    """
     trials, n, width = x.shape
     shapes = ((trials, width, units), (trials, units + 1, 1))
     # PyTorch's default for a linear layer, uniform in ±1/sqrt(inputs); biases are the last rows.
@@ -176,7 +186,8 @@ def _train(
     weights[0][:, -1] += lift
     means = [torch.zeros(shape) for shape in shapes]
     squares = [torch.zeros(shape) for shape in shapes]
-    left, found = torch.arange(trials), torch.zeros(trials, dtype=torch.bool)
+    left = torch.arange(trials)
+    found = torch.zeros(trials, dtype=torch.bool)
     for step in range(steps):
         inner, outer = weights
         hidden = torch.relu(torch.bmm(x, inner))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rethink.data import Dataset
+from rethink.information import confusion
 from rethink.questions import damage
 from rethink.questions.networks import Recipe, fit
 
@@ -59,16 +60,19 @@ def run(data: Dataset, *, kind: str, severity: int, seeds: int) -> dict[str, NDA
     Raises:
         ValueError: if `kind` is unknown.
     """
-    train, second = data.train_images, data.test_images
+    train = data.train_images
+    second = data.test_images
     names = [data.train_labels, data.test_labels]
     if kind == "train":
-        second, names = train, [data.train_labels, data.train_labels]
+        second = train
+        names = [data.train_labels, data.train_labels]
     elif kind != "test":
         second = damage.drift(second, kind, severity)
     # Two disjoint samples must fit into the training set for the null control.
     size = min(SAMPLE, len(data.test_images), len(train) // 2) // 2 * 2
     if kind == "train":
-        pool, drawn = train, [_draw(len(train), 2 * size, seed) for seed in range(seeds)]
+        pool = train
+        drawn = [_draw(len(train), 2 * size, seed) for seed in range(seeds)]
         pairs = np.stack([np.split(rows, 2) for rows in drawn])
     else:
         pool = np.concatenate([train, second])
@@ -86,18 +90,16 @@ def run(data: Dataset, *, kind: str, severity: int, seeds: int) -> dict[str, NDA
     half = size // 2
     learned, judged = (part.reshape(seeds, -1) for part in np.split(pairs, [half], axis=2))
     networks = fit(Recipe(HIDDEN, EPOCHS), pool, side, learned, range(seeds), classes=2)
-    confusion = np.zeros((seeds, 2, 2), dtype=np.int64)
     answers = networks.predict(pool[judged])
     truth = np.take_along_axis(side, judged, axis=1)
-    for member in range(seeds):
-        np.add.at(confusion[member], (truth[member], answers[member]), 1)
-    right = np.take_along_axis(side, learned, axis=1) == networks.predict(pool[learned])
+    tables = np.stack([confusion(*pair, 2) for pair in zip(truth, answers, strict=True)])
+    fitted = np.take_along_axis(side, learned, axis=1) == networks.predict(pool[learned])
     counts = np.stack([np.bincount(each, minlength=len(data.classes)) for each in names])
     return {
-        "right": confusion.trace(axis1=1, axis2=2),
+        "right": tables.trace(axis1=1, axis2=2),
         "trials": np.array(2 * (size - half)),
-        "confusion": confusion,
-        "trained": right.mean(axis=1),
+        "confusion": tables,
+        "trained": fitted.mean(axis=1),
         "class_counts": counts,
         "class_p": np.array(stats.chi2_contingency(counts[:, counts.any(axis=0)]).pvalue),
     }

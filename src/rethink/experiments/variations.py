@@ -80,7 +80,8 @@ def run(data: Dataset, *, variant: str, seeds: int, epochs: int) -> dict[str, ND
     if seeds < 1:
         raise ValueError(f"seeds must be 1 or more, but was {seeds}")
     recipe = replace(Recipe(HIDDEN, epochs), **VARIANTS[variant])
-    images, labels = data.train_images, data.train_labels
+    images = data.train_images
+    labels = data.train_labels
     rows = np.stack([split(len(images), seed).train for seed in range(seeds)])
     networks = fit(recipe, images, labels, rows, range(seeds), len(data.classes))
     right = np.take_along_axis(networks.predict(images) == labels, rows, axis=1)

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from rethink.questions.networks import ROWS, Floats, Networks, as_inputs
+from rethink.questions.networks import ROWS, Networks, Singles, as_inputs
 from rethink.trainer import one_thread
 
 
 def fgsm(
     networks: Networks, images: NDArray[Any], labels: NDArray[np.integer], epsilon: float
-) -> Floats:
+) -> Singles:
     """Move each pixel by epsilon in the direction in which the loss rises, in one step.
 
     Args:
@@ -51,7 +51,7 @@ def pgd(
     steps: int = 10,
     step_size: float | None = None,
     seed: int | None = 0,
-) -> Floats:
+) -> Singles:
     """Go up the loss in several steps, staying within epsilon, from a random place there.
 
     Args:

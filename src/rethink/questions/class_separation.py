@@ -20,14 +20,15 @@ import numpy.typing as npt
 from scipy import linalg
 
 from rethink import mec
+from rethink.questions import distances
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Array = npt.NDArray[Any]
 # Rows that a spanning tree takes: all their distances, four bytes each, are 1.5 GiB.
 TREE_ROWS = 20_000
-# Rows to a side of a block of distances, few enough for the cache.
-BLOCK = 1_000
+# Rows whose products are added at a time, so that what is less the mean is no second table.
+BLOCK = 10_000
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,8 @@ def bayes_bounds(share: float, classes: int) -> tuple[float, float]:
 def spanning_tree(points: npt.ArrayLike) -> Ints:
     """Minimum spanning tree by Euclidean distance: n - 1 edges as pairs of rows, shape (n - 1, 2).
 
-    Prim's algorithm on all distances. They are exact for integers whose rows, less the middle of
-    their range, have squared lengths up to 2^24, such as bytes in up to 1,024 columns; of other
-    numbers they have the precision of float32. Rows that are alike are at distance 0. Takes n^2 d
-    operations and 4 n^2 bytes.
+    Prim's algorithm on all distances, which are kept as float32 where `distances` are not exact
+    integers. Rows that are alike are at distance 0. Takes n^2 d operations and 4 n^2 bytes.
 
     Args:
         points: shape (n, d), finite, n from 1 to `TREE_ROWS`.
@@ -132,26 +131,30 @@ def spanning_tree(points: npt.ArrayLike) -> Ints:
     Raises:
         ValueError: `points` are not as described.
     """
-    x, squares = _prepared(points)
+    x, squares = distances.prepared(points)
     n = len(x)
     if n > TREE_ROWS:
         raise ValueError(
             f"points must have at most {TREE_ROWS:,} rows, since a tree keeps all distances in "
             f"memory, but {n:,} were passed, which take {4 * n**2 / 2**30:,.1f} GiB"
         )
-    distances = np.empty((n, n), np.int32 if squares.dtype == np.int32 else np.float32)
-    for rows, columns, block in _blocks(x, squares):
-        distances[rows, columns] = block
-        distances[columns, rows] = block.T
-    far = _far(distances.dtype)
+    table = np.empty((n, n), np.int32 if squares.dtype == np.int32 else np.float32)
+    for rows, columns, block in _pairs_of_blocks(x, squares):
+        table[rows, columns] = block
+        table[columns, rows] = block.T
+
+    far = distances.far(table.dtype)
     outside = np.ones(n, dtype=np.bool_)
-    nearest, parent, node = np.full(n, far), np.zeros(n, dtype=np.intp), 0
+    nearest = np.full(n, far)
+    parent = np.zeros(n, dtype=np.intp)
+    node = 0
     edges = np.empty((n - 1, 2), dtype=np.intp)
     for edge in edges:
         # The row that joined last is now the way in for all the rows that are nearest to it.
-        outside[node], nearest[node] = False, far
-        closer = (distances[node] < nearest) & outside
-        np.copyto(nearest, distances[node], where=closer)
+        outside[node] = False
+        nearest[node] = far
+        closer = (table[node] < nearest) & outside
+        np.copyto(nearest, table[node], where=closer)
         parent[closer] = node
         node = int(nearest.argmin())
         edge[:] = parent[node], node
@@ -161,8 +164,8 @@ def spanning_tree(points: npt.ArrayLike) -> Ints:
 def nearest_neighbours(points: npt.ArrayLike) -> Ints:
     """Each row and the nearest other row by Euclidean distance, shape (n, 2).
 
-    Distances are computed in blocks and once for both ends, in n^2 d operations; of equal ones the
-    earlier row is taken. Their precision is that of `spanning_tree`, or float64.
+    Each distance is computed once for both ends, in n^2 d operations; of equal ones the earlier row
+    is taken. Their precision is that of `distances`.
 
     Args:
         points: shape (n, d), finite, n at least 2.
@@ -170,17 +173,19 @@ def nearest_neighbours(points: npt.ArrayLike) -> Ints:
     Raises:
         ValueError: `points` are not as described.
     """
-    x, squares = _prepared(points)
+    x, squares = distances.prepared(points)
     n = len(x)
     if n < 2:
         raise ValueError(f"points must have at least 2 rows, but {n} was passed")
-    nearest, neighbour = np.full(n, _far(squares.dtype)), np.zeros(n, dtype=np.intp)
-    for rows, columns, block in _blocks(x, squares):
+    far = distances.far(squares.dtype)
+    nearest = np.full(n, far)
+    neighbour = np.zeros(n, dtype=np.intp)
+    for rows, columns, block in _pairs_of_blocks(x, squares):
         if rows == columns:
-            np.fill_diagonal(block, _far(block.dtype))
+            np.fill_diagonal(block, far)
         else:
-            _approach(nearest[columns], neighbour[columns], block.T, rows.start)
-        _approach(nearest[rows], neighbour[rows], block, columns.start)
+            distances.approach(nearest[columns], neighbour[columns], block.T, rows.start)
+        distances.approach(nearest[rows], neighbour[rows], block, columns.start)
     return np.column_stack([np.arange(n), neighbour])
 
 
@@ -258,7 +263,7 @@ def projected_thresholds(
     Raises:
         ValueError: an argument is not as described.
     """
-    x = _points(points)
+    x = distances.checked(points)
     classes, codes, counts = _classes(labels)
     if codes.shape != x.shape[:1]:
         raise ValueError(
@@ -272,10 +277,15 @@ def projected_thresholds(
         raise ValueError(f"permutations must be at least 2, but {permutations!r} was passed")
     rng = np.random.default_rng([seed, 21])
     parts = np.array_split(rng.permutation(len(x)), folds)
-    n, c = len(x), len(classes)
-    expected, null, variance, totals = np.zeros(c), np.zeros(c), np.zeros(c), np.zeros(permutations)
+    n = len(x)
+    c = len(classes)
+    expected = np.zeros(c)
+    null = np.zeros(c)
+    variance = np.zeros(c)
+    totals = np.zeros(permutations)
     for part, values in zip(parts, _held_out(x, np.eye(c)[codes], parts), strict=True):
-        here, m = codes[part], len(part)
+        here = codes[part]
+        m = len(part)
         for k in range(c):
             expected[k] += mec.thresholds(values[:, k], here == k).expected[-1]
         # All of one class or none of it: `expected` has one entry, which is 0.
@@ -297,11 +307,11 @@ def principal_line(points: npt.ArrayLike) -> Floats:
     Its sign makes the component's largest entry positive. The labels are not seen. Raises
     ValueError if `points` are not finite numbers of shape (n, d).
     """
-    x = _points(points)
+    x = distances.checked(points)
     mean = x.mean(axis=0)
     gram = np.zeros((x.shape[1], x.shape[1]))
-    for start in range(0, len(x), 10 * BLOCK):
-        block = x[start : start + 10 * BLOCK] - mean
+    for start in range(0, len(x), BLOCK):
+        block = x[start : start + BLOCK] - mean
         gram += block.T @ block
     vector = linalg.eigh(gram, subset_by_index=[len(gram) - 1] * 2)[1][:, 0]
     vector *= np.sign(vector[np.abs(vector).argmax()])
@@ -309,64 +319,12 @@ def principal_line(points: npt.ArrayLike) -> Floats:
     return values
 
 
-def _points(points: npt.ArrayLike) -> Array:
-    x = np.asarray(points)
-    if x.ndim != 2 or x.size == 0 or x.dtype.kind not in "biuf":
-        raise ValueError(
-            "points must be real numbers of shape (n, d), "
-            f"but dtype {x.dtype} of shape {x.shape} was passed"
-        )
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise ValueError(f"points must be finite, but {x[~np.isfinite(x)][0]} was passed")
-    return x
-
-
-def _prepared(points: npt.ArrayLike) -> tuple[Array, Array]:
-    """Rows moved to about the origin, and their squared lengths, int32 where products are exact."""
-    x = _points(points)
-    if x.dtype.kind != "f":
-        low, high = int(x.min()), int(x.max())
-        if high - low < 2**12 and max(-low, high) < 2**24:
-            # By Cauchy and Schwarz no partial sum of a product of rows is over 2^24, up to which
-            # float32 holds every integer: any order of additions gives the same.
-            moved = x.astype(np.float32) - np.float32((low + high) // 2)
-            squares = np.einsum("ij,ij->i", moved, moved, dtype=np.float64)
-            if squares.max() <= 2**24:
-                return moved, squares.astype(np.int32)
-    moved = x - x.mean(axis=0, dtype=np.float64)
-    with np.errstate(over="ignore"):
-        squares = np.einsum("ij,ij->i", moved, moved)
-    if not squares.max() < 1e37:  # four times as much is the largest distance, in float32
-        raise ValueError(
-            "points must have squared distances under 1e37 from their mean, "
-            f"but {squares.max():.3g} was found"
-        )
-    return moved, squares
-
-
-def _blocks(x: Array, squares: Array) -> Iterator[tuple[slice, slice, Array]]:
-    """Squared distances between blocks of rows, on and above the diagonal, row by row."""
-    n = len(x)
-    slices = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
-    for i, rows in enumerate(slices):
-        twice = -2 * x[rows]
-        for columns in slices[i:]:
-            block = (twice @ x[columns].T).astype(squares.dtype, copy=False)
-            block += squares[rows, None]
-            block += squares[columns]
-            yield rows, columns, block
-
-
-def _approach(nearest: Array, neighbour: Ints, distances: Array, first: int) -> None:
-    """Update each row's nearest distance and neighbour, in place; columns are rows from `first`."""
-    found = distances.min(axis=1)
-    closer = np.flatnonzero(found < nearest)
-    nearest[closer] = found[closer]
-    neighbour[closer] = first + distances[closer].argmin(axis=1)
-
-
-def _far(dtype: Any) -> Any:
-    return np.int32(2**31 - 1) if dtype == np.int32 else dtype.type(np.inf)
+def _pairs_of_blocks(x: Array, squares: Array) -> Iterator[tuple[slice, slice, Array]]:
+    """Yield squared distances between blocks of rows, on and above the diagonal, row by row."""
+    parts = list(distances.slices(len(x)))
+    for i, rows in enumerate(parts):
+        for columns in parts[i:]:
+            yield rows, columns, distances.between(x, squares, rows, columns)
 
 
 def _classes(labels: npt.ArrayLike) -> tuple[Array, Ints, Ints]:
@@ -396,8 +354,11 @@ def _held_out(x: Array, targets: Floats, parts: list[Ints]) -> Iterator[Floats]:
     """Values of each part's rows on the lines fitted to all other parts, shape (m, c) each."""
     mean = x.mean(axis=0, dtype=np.float64)
     scaled = [x[part] - mean for part in parts]
-    own = [(len(r), r.sum(axis=0), r.T @ r, targets[p].sum(axis=0), r.T @ targets[p])
-           for r, p in zip(scaled, parts, strict=True)]  # fmt: skip
+    own = []
+    for rows, part in zip(scaled, parts, strict=True):
+        aimed = targets[part]
+        sums = (rows.sum(axis=0), rows.T @ rows, aimed.sum(axis=0), rows.T @ aimed)
+        own.append((len(rows), *sums))
     whole = [sum(terms) for terms in zip(*own, strict=True)]
     for rows, mine in zip(scaled, own, strict=True):
         # Sums over the other parts are those over all less one's own.

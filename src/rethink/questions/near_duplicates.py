@@ -7,8 +7,7 @@ copies, 255 for black against white.
 import numpy as np
 from numpy.typing import NDArray
 
-# Rows at once: a block of distances has 4 * QUERIES * CANDIDATES bytes, 48 MB.
-QUERIES, CANDIDATES = 2_000, 6_000
+from rethink.questions import distances
 
 
 def distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -32,10 +31,8 @@ def nearest(
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Find the nearest image of each query by trying all of them.
 
-    Products of matrices in single precision choose the nearest of each block of images; the
-    distances to these few are then computed from integers, and the least of them counts. Rounding
-    can therefore only decide between images whose distances differ by about a tenth of a grey
-    level or less. Of several at one distance the first block's is named.
+    Of several at one distance the first is named; `rethink.questions.distances` says up to how many
+    pixels rounding has no say in it.
 
     Args:
         queries: bytes, shape (m, pixels).
@@ -59,32 +56,21 @@ def nearest(
         raise ValueError(f"images must be {least} or more, but {len(images)} was passed")
     if own is not None and own.shape != (len(queries),):
         raise ValueError(f"own must have shape ({len(queries)},), but {own.shape} was passed")
-    # Around the mean image numbers are smaller, and so is what rounding does to them.
-    middle = images.mean(axis=0, dtype=np.float64).astype(np.float32)
-    firsts = range(0, len(images), CANDIDATES)
-    found = np.zeros((len(queries), len(firsts)), dtype=np.int32)
-    nearer = np.full((len(queries), len(firsts)), np.inf, dtype=np.float32)
-    for column, first in enumerate(firsts):
-        block = images[first : first + CANDIDATES] - middle
-        lengths = np.einsum("ij,ij->i", block, block)
-        for begin in range(0, len(queries), QUERIES):
-            part = slice(begin, begin + QUERIES)
-            # Squared distances, but for what is the same for all images of a query.
-            squared = (queries[part] - middle) @ block.T
-            squared *= -2
-            squared += lengths
+    n = len(images)
+    x, squares = distances.prepared(np.concatenate([images, queries]))
+    far = distances.far(squares.dtype)
+    least_squares = np.full(len(queries), far)
+    neighbour = np.zeros(len(queries), dtype=np.intp)
+    for part in distances.slices(len(queries)):
+        for candidates in distances.slices(n):
+            asked = slice(n + part.start, n + part.stop)
+            block = distances.between(x, squares, asked, candidates)
             if own is not None:
-                at = own[part] - first
-                inside = np.flatnonzero((at >= 0) & (at < len(block)))
-                squared[inside, at[inside]] = np.inf
-            chosen = squared.argmin(axis=1)
-            some = np.isfinite(squared[np.arange(len(chosen)), chosen])
-            found[part, column] = first + chosen
-            exact = distance(queries[part], images[first + chosen])
-            nearer[part, column] = np.where(some, exact, np.inf)
-    best = nearer.argmin(axis=1)
-    rows = np.arange(len(queries))
-    return nearer[rows, best], found[rows, best]
+                at = own[part] - candidates.start
+                inside = np.flatnonzero((at >= 0) & (at < block.shape[1]))
+                block[inside, at[inside]] = far
+            distances.approach(least_squares[part], neighbour[part], block, candidates.start)
+    return distance(queries, images[neighbour]), neighbour.astype(np.int32)
 
 
 def mirrored(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

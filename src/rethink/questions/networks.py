@@ -3,6 +3,9 @@
 The trainer does one protocol fast, with its gradients written out. Here everything around it can be
 set, and automatic differentiation follows. With the defaults it is the same protocol. Members are
 stacked as there: the axes are (member, batch, feature).
+
+The trainer and `fit` are the two loops for stacks of perceptrons. Two others learn what neither
+holds, and say why: `rethink.questions.learners.Convolution` and `rethink.experiments.storage`.
 """
 
 import math
@@ -20,7 +23,7 @@ from torch.nn import functional
 
 from rethink.trainer import one_thread
 
-Floats = NDArray[np.float32]
+Singles = NDArray[np.float32]
 # Rows a forward pass takes at once when nothing is learned: few enough for the cache.
 ROWS = 1_000
 
@@ -32,9 +35,12 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
 }
 LOSSES = ("cross-entropy", "squared-error")
-SCHEDULES = ("constant", "cosine")
-
-
+# What factor on the learning rate step number `step` of `steps` has; the first is number 0.
+SCHEDULES: dict[str, Callable[[int, int], float]] = {
+    "constant": lambda step, steps: 1.0,
+    "cosine": lambda step, steps: (1 + math.cos(math.pi * step / steps)) / 2,
+    "linear": lambda step, steps: 1 - step / steps,
+}
 # What makes an optimizer from parameters, lr and weight_decay.
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": partial(torch.optim.Adam, fused=True),
@@ -53,7 +59,7 @@ class Recipe:
         epochs: passes over the rows, at most.
         batch: rows a step.
         learning_rate: at the first step.
-        schedule: ``constant``, or ``cosine``, which falls to zero at the last step.
+        schedule: ``constant``; ``cosine`` or ``linear`` fall to about zero at the last step.
         optimizer: one of ``OPTIMIZERS``.
         activation: one of ``ACTIVATIONS``.
         loss: ``cross-entropy``, or ``squared-error`` of the outputs against one-hot labels.
@@ -105,13 +111,22 @@ class Networks:
 
     def __init__(self, recipe: Recipe, inputs: int, classes: int, seeds: Sequence[int]) -> None:
         """Draw the weights."""
-        self.recipe, self.classes, self.members = recipe, classes, len(seeds)
+        self.recipe = recipe
+        self.classes = classes
+        self.members = len(seeds)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.parameters: list[Tensor] = []
         for fan_in, fan_out in pairwise((inputs, *recipe.hidden, classes)):
             for rows in (fan_in, 1):
                 drawn = torch.stack([torch.rand(rows, fan_out, generator=g) for g in generators])
                 self.parameters.append(((2 * drawn - 1) / fan_in**0.5).requires_grad_())
+
+    def copy_from(self, other: "Networks") -> None:
+        """Take over the weights of other networks; raises ValueError where their shapes differ."""
+        shapes = [[tuple(each.shape) for each in networks.parameters] for networks in (self, other)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"start must have weights of shapes {shapes[0]}, but has {shapes[1]}")
+        self.parameters = [each.detach().clone().requires_grad_() for each in other.parameters]
 
     def forward(self, inputs: Tensor, drop: torch.Generator | None = None) -> list[Tensor]:
         """Map inputs of shape (S, batch, features) to hidden units, layer by layer, and logits.
@@ -131,11 +146,11 @@ class Networks:
             layers.append(torch.baddbmm(bias, layers[-1], weight))
         return layers[1:]
 
-    def logits(self, images: NDArray[Any]) -> Floats:
+    def logits(self, images: NDArray[Any]) -> Singles:
         """Return logits, shape (S, n, classes), of images of shape (n, features) or (S, n, …)."""
         return self._evaluate(images, -1)
 
-    def units(self, images: NDArray[Any], layer: int) -> Floats:
+    def units(self, images: NDArray[Any], layer: int) -> Singles:
         """Return the units of a hidden layer, counted from 0, shape (S, n, units)."""
         return self._evaluate(images, range(len(self.recipe.hidden))[layer])
 
@@ -148,7 +163,7 @@ class Networks:
         logits = torch.from_numpy(self.logits(images)).double()
         return torch.softmax(logits, dim=-1).numpy()
 
-    def _evaluate(self, images: NDArray[Any], layer: int) -> Floats:
+    def _evaluate(self, images: NDArray[Any], layer: int) -> Singles:
         pixels = as_inputs(images)
         every = pixels.expand(self.members, *pixels.shape[-2:])
         with one_thread(), torch.no_grad():
@@ -171,6 +186,8 @@ def fit(
     seeds: Sequence[int],
     classes: int = 10,
     after_epoch: Callable[[Networks, int, NDArray[np.float64]], bool | None] | None = None,
+    start: Networks | None = None,
+    order_seeds: Sequence[int] | None = None,
 ) -> Networks:
     """Train a stack of networks, each on rows of its own.
 
@@ -183,26 +200,36 @@ def fit(
         classes: number of outputs.
         after_epoch: called with the networks, the epoch and each member's share of right answers
             in it, shape (S,), averaged over the batches; training ends if it returns True.
+        start: networks of these layers whose weights are copied, where none are to be drawn.
+        order_seeds: decide the order of the batches instead of `seeds`; one a member.
 
     Raises:
         ValueError: if shapes do not fit together.
     """
-    pixels, chosen = as_inputs(images), torch.from_numpy(np.asarray(rows, dtype=np.int64))
+    pixels = as_inputs(images)
+    chosen = torch.from_numpy(np.asarray(rows, dtype=np.int64))
     answers = torch.from_numpy(np.array(labels, dtype=np.int64)).expand(len(seeds), -1)
     if chosen.shape[:-1] != (len(seeds),) or answers.shape[1] != len(pixels):
         raise ValueError(
             f"rows must have shape ({len(seeds)}, m) and labels one entry an image, but shapes "
             f"{tuple(chosen.shape)} and {np.shape(labels)} were passed for {len(pixels)} images"
         )
+
     networks = Networks(recipe, pixels.shape[1], classes, seeds)
+    if start is not None:
+        networks.copy_from(start)
     optimizer = OPTIMIZERS[recipe.optimizer](
         networks.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     # As in the trainer: not the generator that drew the weights.
-    orders = [torch.Generator().manual_seed(seed + 2**32) for seed in seeds]
+    if order_seeds is None:
+        order_seeds = [seed + 2**32 for seed in seeds]
+    orders = [torch.Generator().manual_seed(seed) for seed in order_seeds]
     drop = torch.Generator().manual_seed(min(seeds) + 2**33)
+
     length = chosen.shape[1]
-    steps, step = recipe.epochs * math.ceil(length / recipe.batch), 0
+    steps = recipe.epochs * math.ceil(length / recipe.batch)
+    step = 0
     with one_thread():
         for epoch in range(1, recipe.epochs + 1):
             shuffled = torch.stack([torch.randperm(length, generator=each) for each in orders])
@@ -216,10 +243,8 @@ def fit(
                 logits = networks.forward(inputs, drop)[-1]
                 optimizer.zero_grad()
                 _loss(recipe.loss, logits, wanted).backward()  # type: ignore[no-untyped-call]
-                if recipe.schedule == "cosine":
-                    for group in optimizer.param_groups:
-                        wave = math.cos(math.pi * step / steps)
-                        group["lr"] = recipe.learning_rate * (1 + wave) / 2
+                factor = SCHEDULES[recipe.schedule](step, steps)
+                optimizer.param_groups[0]["lr"] = recipe.learning_rate * factor
                 optimizer.step()
                 step += 1
                 right += (logits.detach().argmax(dim=-1) == wanted).sum(dim=1)

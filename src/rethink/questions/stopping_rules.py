@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from rethink.intervals import paired_difference
 
 Floats = NDArray[np.float64]
-Rule = Callable[[Floats], int]
+StoppingRule = Callable[[Floats], int]
 
 
 def best(accuracy: ArrayLike) -> int:
@@ -78,7 +78,7 @@ def crossing(train: ArrayLike, validation: ArrayLike) -> int | None:
     return int(above.argmax()) if above.any() else None
 
 
-def picks(rule: Rule, accuracy: ArrayLike, draws: int, seed: int) -> Floats:
+def picks(rule: StoppingRule, accuracy: ArrayLike, draws: int, seed: int) -> Floats:
     """Return how often a rule picks each network when the seeds are drawn anew.
 
     A bootstrap over seeds: it says how much the choice hangs on those there were.
