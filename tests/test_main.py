@@ -1,17 +1,24 @@
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from typer.testing import CliRunner
 
 from rethink import __main__ as cli
-from rethink import data
-from rethink.book import notebooks, pages
+from rethink import data, paths
+from rethink.book import build, inputs, notebooks, pages
+from rethink.book.browser import BrowserError
 from rethink.book.pages import Edition, ParameterError, PressError
-from rethink.runs.workers import Workers
+from rethink.errors import InputError
+from rethink.runs import tracking
+from rethink.runs.workers import LostWorkersError, Workers, WorkersError
 from tests.book.builds import make, never
 from tests.book.manuscripts import write_chapter
 from tests.command_line import main
+
+ROOT = pages.root()
 
 
 def test_help_names_every_command():
@@ -46,15 +53,15 @@ def test_one_chapter_with_other_parameters_stays_out_of_the_book(edition, execut
 
 def test_runs_are_tracked_after_the_book_is_made(edition, monkeypatch):
     calls = []
-    monkeypatch.setattr(cli, "make", lambda *_: calls.append("made"))
-    monkeypatch.setattr(cli, "check", lambda name: calls.append(f"checked {name}"))
-    monkeypatch.setattr(cli, "track", lambda _, name: calls.append(f"tracked {name}"))
+    monkeypatch.setattr(build, "make", lambda *_: calls.append("made"))
+    monkeypatch.setattr(tracking, "check", lambda name: calls.append(f"checked {name}"))
+    monkeypatch.setattr(inputs, "track", lambda _, name: calls.append(f"tracked {name}"))
     assert main(monkeypatch, "book", "--track", "wandb") == 0
     assert calls == ["checked wandb", "made", "tracked wandb"]
 
 
 def test_an_unknown_tracker_is_refused_before_any_work(edition, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "make", never)
+    monkeypatch.setattr(build, "make", never)
     assert main(monkeypatch, "book", "--track", "mlflow") == 2
     assert "rethink: TRACK must be wandb, but 'mlflow' was passed\n" in capsys.readouterr().err
 
@@ -68,7 +75,7 @@ def test_an_unknown_tracker_is_refused_before_any_work(edition, monkeypatch, cap
     ],
 )
 def test_a_wrong_name_stops_before_any_work(edition, monkeypatch, capsys, arguments, words):
-    monkeypatch.setattr(cli, "make_results", never)
+    monkeypatch.setattr(inputs, "make_results", never)
     monkeypatch.setattr(notebooks, "execute", never)
     assert main(monkeypatch, "chapter", *arguments) == 2
     said = capsys.readouterr()
@@ -105,6 +112,12 @@ def test_a_wrong_name_is_one_clear_line(arguments, words):
         (PressError("chapter [03] broke"), 1, "rethink: chapter [03] broke\n"),
         (ParameterError("no such thing"), 2, "rethink: no such thing\n"),
         (data.DataError("no data"), 2, "rethink: no data\n"),
+        (BrowserError("no browser"), 2, "rethink: no browser\n"),
+        (tracking.TrackingError("no tracker"), 2, "rethink: no tracker\n"),
+        (WorkersError("no workers"), 2, "rethink: no workers\n"),
+        (LostWorkersError("workers died"), 1, "rethink: workers died\n"),
+        (InputError("no \x1btable"), 2, "rethink: no \\x1btable\n"),
+        (MemoryError(), 2, "rethink: there is too little memory for that\n"),
         (KeyboardInterrupt(), 130, "Stopped; nothing is half-written"),
     ],
 )
@@ -114,7 +127,7 @@ def test_what_goes_wrong_is_one_message_and_an_exit_code(
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(cli, "make", fails)
+    monkeypatch.setattr(build, "make", fails)
     assert main(monkeypatch, "book") == exit_code
     said = capsys.readouterr()
     assert said.err.startswith(words)
@@ -132,7 +145,7 @@ def test_outside_of_a_book_no_command_does_anything(tmp_path, monkeypatch, capsy
 
 
 def test_wrong_options_are_refused(edition, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "make", never)
+    monkeypatch.setattr(build, "make", never)
     assert main(monkeypatch, "book", "--runs", "old") == 2
     assert main(monkeypatch, "book", "--workers", "0") == 2
     assert main(monkeypatch, "bok") == 2
@@ -141,7 +154,7 @@ def test_wrong_options_are_refused(edition, monkeypatch, capsys):
 
 def test_options_reach_the_work(edition, monkeypatch):
     calls = []
-    monkeypatch.setattr(cli, "make", lambda *given: calls.append(given))
+    monkeypatch.setattr(build, "make", lambda *given: calls.append(given))
     assert main(monkeypatch, "book", "--runs", "fresh", "--workers", "1") == 0
     assert main(monkeypatch, "draft") == 0
     assert main(monkeypatch, "book", "--device", "auto", "--dask", "tcp://here:8786") == 0
@@ -162,7 +175,7 @@ def test_a_check_that_fails_is_named_and_the_others_are_done(edition, monkeypatc
     monkeypatch.setattr(subprocess, "run", run)
     assert main(monkeypatch, "test") == 1
     assert "rethink: failed: types\n" in capsys.readouterr().err
-    assert len(commands) == 5
+    assert len(commands) == 6
     assert str(edition.root / "book" / "01-one.ipynb") in commands[-1]
 
 
@@ -213,3 +226,73 @@ def test_values_are_pythons_or_text():
     given = ["a=1", "b=0.5", "c=True", "d=[1, 2]", "e='x'", "f=x", "g=y=z", "h=", "i=-3", "j=03"]
     expected = [1, 0.5, True, [1, 2], "x", "x", "y=z", "", -3, "03"]
     assert cli._parameters(given) == dict(zip("abcdefghij", expected, strict=True))
+
+
+# ---- where only measuring is installed -----------------------------------------------------------
+
+# A finder that knows none of the modules that extras bring.
+BLOCKING = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+BLOCKED = set(sys.argv.pop(1).split(","))
+sys.meta_path.insert(0, Missing())
+from rethink.__main__ import main
+main()
+"""
+BLOCKED = {*cli.OPTIONAL, "importlinter", "mypy", "pytest", "pypdf", "playwright", "wandb", "dask"}
+
+
+def installed_without(*arguments, blocked=BLOCKED):
+    """Run the command line in a process that finds none of some modules."""
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKING, ",".join(blocked), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_measuring_needs_no_extra():
+    done = installed_without("measure", "iris", "--fail-under", "0.99")
+    assert "150 x 4 features" in done.stdout
+    assert done.returncode == 1
+    assert "separation is" in done.stderr
+    assert installed_without("--help").returncode == 0
+
+
+@pytest.mark.parametrize("command", sorted(set(cli.EXTRAS) - {"measure", "data"}))
+def test_what_needs_an_extra_says_which(command):
+    given = {"card": ["iris"], "chapter": ["03"]}
+    done = installed_without(command, *given.get(command, []))
+    assert done.returncode == 2
+    assert not done.stdout
+    words = rf"rethink: \w+ is not installed, which `rethink {command}` needs; pip install '(.*)'\n"
+    assert re.fullmatch(words, done.stderr)[1] == f"{paths.DISTRIBUTION}[{cli.EXTRAS[command]}]"
+
+
+def test_data_sets_that_need_an_extra_say_which():
+    done = installed_without("measure", "mnist")
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"pip install '{paths.DISTRIBUTION}[train]'\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_module_that_is_no_extra_is_a_defect():
+    done = installed_without("measure", "iris", blocked={"scipy"})
+    assert "Traceback" in done.stderr
+    assert done.returncode == 1
+
+
+def test_every_command_has_the_extra_that_there_is():
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    named = {each for extra in cli.EXTRAS.values() for each in extra.split(",")}
+    assert named <= set(about["project"]["optional-dependencies"])
+    assert {each.name or each.callback.__name__ for each in cli.app.registered_commands} == set(
+        cli.EXTRAS
+    )

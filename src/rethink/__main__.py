@@ -1,39 +1,45 @@
-"""The command line: ``rethink``. The Makefile sets up and calls it."""
+"""The command line: ``rethink``. The Makefile sets up and calls it.
 
-import ast
+Each command imports what it needs itself: to help and to measure takes less than to make a book,
+and an installation that only measures has no more.
+"""
+
 import errno
 import functools
-import http.server
 import io
-import json
 import logging
 import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from rethink.book.browser import BrowserError, find
-from rethink.book.build import execute, make, publish
-from rethink.book.inputs import make_results, track
-from rethink.book.pages import (
-    Edition,
-    ParameterError,
-    PressError,
-    find_page,
-    pages,
-    root,
-    settings,
-    stamp,
-)
-from rethink.progress import console
-from rethink.runs.tracking import TrackingError, check
-from rethink.runs.workers import LostWorkersError, Workers, WorkersError
+from rethink.errors import CommandError, LimitError
+
+# What pip is to install for each command; the others need no extra.
+EXTRAS = {
+    "book": "book",
+    "draft": "book",
+    "chapter": "book",
+    "html": "book",
+    "pdf": "book,browser",
+    "serve": "book",
+    "clean": "book",
+    "test": "book,dev",
+    "card": "card",
+    "measure": "train",  # of torchvision's data sets
+    "data": "train",
+}
+# The modules that come with these extras, and that something imports which a command may run.
+OPTIONAL = {
+    "IPython", "bs4", "cleanlab", "ipykernel", "jupyter_book", "jupytext", "matplotlib",
+    "myst_nb", "nbclient", "nbformat", "papermill", "sphinx", "torch",
+    "torchvision", "traitlets", "yaml",
+}  # fmt: skip
+
+# The check of imports has no module that `python -m` runs.
+IMPORTS = "from importlinter.cli import lint_imports_command as check; check()"
 
 app = typer.Typer(
     help="Make the book that measures generalization, or measure data of your own.",
@@ -108,17 +114,26 @@ def book(
     tracker: Tracker = None,
 ) -> None:
     """Make the book: train what is missing, execute what is stale, render it."""
+    from rethink.book import build, inputs
+    from rethink.book.pages import Edition, root
+    from rethink.runs import tracking
+    from rethink.runs.workers import Workers
+
     if tracker is not None:
-        check(tracker)
-    make(Edition.full(root()), runs == "fresh", Workers(workers, device, dask))
+        tracking.check(tracker)
+    build.make(Edition.full(root()), runs == "fresh", Workers(workers, device, dask))
     if tracker is not None:
-        track(Edition.full(root()), tracker)
+        inputs.track(Edition.full(root()), tracker)
 
 
 @app.command()
 def draft(workers: Processes = None, device: Device = "cpu", dask: Dask = None) -> None:
     """Make the same book with reduced parameters, in minutes, into _build/draft."""
-    make(Edition.draft(root()), False, Workers(workers, device, dask))
+    from rethink.book import build
+    from rethink.book.pages import Edition, root
+    from rethink.runs.workers import Workers
+
+    build.make(Edition.draft(root()), False, Workers(workers, device, dask))
 
 
 @app.command()
@@ -133,33 +148,46 @@ def chapter(
     dask: Dask = None,
 ) -> None:
     """Execute one chapter; with other parameters it goes to _build/chapter, not into the book."""
-    here = root()
-    page = find_page(here, name)
+    from dataclasses import replace
+
+    from rethink.book import build, inputs, pages
+    from rethink.runs.workers import Workers
+
+    here = pages.root()
+    page = pages.find_page(here, name)
     given = _parameters(parameter or [])
-    edition = Edition.full(here)
+    edition = pages.Edition.full(here)
     if given:
-        settings(here, page, given)
+        pages.settings(here, page, given)
         folder = here / "_build" / "chapter"
         edition = replace(edition, build=folder, overrides={page: given})
-    shown = make_results(edition, [page], False, Workers(workers, device, dask))[page]
+    shown = inputs.make_results(edition, [page], False, Workers(workers, device, dask))[page]
     output = edition.build / f"{page}.ipynb" if given else edition.book / f"{page}.ipynb"
-    seconds = execute(edition, page, stamp(edition, page, shown.digest), output)
+    stamp = pages.stamp(edition, page, shown.digest)
+    seconds = build.execute(edition, page, stamp, output)
     print(f"{page} took {seconds:.0f} s: {output}")
 
 
 @app.command()
 def html() -> None:
     """Render the notebooks that are executed already."""
-    publish(Edition.full(root()))
+    from rethink.book import build
+    from rethink.book.pages import Edition, root
+
+    build.publish(Edition.full(root()))
 
 
 @app.command()
 def pdf(workers: Processes = None, device: Device = "cpu", dask: Dask = None) -> None:
     """Make the book and print it to _build/book.pdf, through Chromium or Chrome."""
+    from rethink.book import browser, build
+    from rethink.book.pages import Edition, root
     from rethink.book.pdf import print_book
+    from rethink.progress import console
+    from rethink.runs.workers import Workers
 
-    find()
-    make(Edition.full(root()), False, Workers(workers, device, dask))
+    browser.find()
+    build.make(Edition.full(root()), False, Workers(workers, device, dask))
     with console.status("printing, some ten seconds"):
         file, count = print_book(Edition.full(root()))
     print(f"{file}: {count} pages")
@@ -178,15 +206,21 @@ def data() -> None:
 
 @app.command()
 def test() -> None:
-    """Run all checks: format, lint, types, unit tests, and the book against its re-execution."""
-    here = root()
+    """Run all checks: style, imports, types, unit tests, and the book against its re-execution."""
+    import subprocess
+
+    from rethink.book import pages
+    from rethink.progress import console
+
+    here = pages.root()
     tool = functools.partial(subprocess.run, cwd=here, check=False)
     python = [sys.executable, "-m"]
-    notebooks = [str(here / "book" / f"{page}.ipynb") for page in pages(here)]
+    notebooks = [str(here / "book" / f"{page}.ipynb") for page in pages.pages(here)]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg"]
     steps = {
         "format": [*python, "ruff", "format", "--check", "."],
         "lint": [*python, "ruff", "check", "."],
+        "imports": [sys.executable, "-c", IMPORTS],
         "types": [*python, "mypy"],
         "unit tests and checks of the book": [*python, "pytest", "-rs"],
         "notebooks": [*python, "pytest", "-p", "no:cacheprovider", *nbval, *notebooks],
@@ -197,7 +231,7 @@ def test() -> None:
         if tool(command).returncode:
             failed.append(step)
     if failed:
-        raise PressError(f"failed: {', '.join(failed)}")
+        raise pages.PressError(f"failed: {', '.join(failed)}")
 
 
 @app.command()
@@ -235,6 +269,8 @@ def measure(
     encoding: Encoding = None,
 ) -> None:
     """Measure labelled data before anything is trained: capacity, nulls, whether it is enough."""
+    import json
+
     from rethink.instrument import command
 
     least = command.limits(fail_under or [])
@@ -249,7 +285,7 @@ def measure(
     else:
         _say(str(found))
     if missed:
-        raise PressError("; ".join(missed))
+        raise LimitError("; ".join(missed))
 
 
 @app.command()
@@ -288,9 +324,13 @@ def card(
 @app.command()
 def serve(port: Annotated[int, typer.Option(min=0, max=65535)] = 8000) -> None:
     """Serve the book on this machine until Ctrl-C."""
-    folder = Edition.full(root()).html
+    import http.server
+
+    from rethink.book import pages
+
+    folder = pages.Edition.full(pages.root()).html
     if not (folder / "index.html").exists():
-        raise PressError("there is no book to serve yet; run `make book` first")
+        raise pages.PressError("there is no book to serve yet; run `make book` first")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}/ (Ctrl-C stops it)", flush=True)
@@ -300,11 +340,19 @@ def serve(port: Annotated[int, typer.Option(min=0, max=65535)] = 8000) -> None:
 @app.command()
 def clean() -> None:
     """Delete what was built; data and run records of this machine stay in the cache."""
+    import shutil
+
+    from rethink.book.pages import root
+
     shutil.rmtree(root() / "_build", ignore_errors=True)
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:
     """Read ``NAME=VALUE`` pairs; values are Python's, anything else is text."""
+    import ast
+
+    from rethink.book.pages import ParameterError
+
     found: dict[str, Any] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
@@ -328,14 +376,6 @@ def _join_parameters(arguments: list[str]) -> list[str]:
     return joined
 
 
-def _bad_input() -> tuple[type[Exception], ...]:
-    """What reading data raises; imported only where something was raised."""
-    from rethink.data import DataError
-    from rethink.errors import InputError
-
-    return InputError, DataError
-
-
 def _say(text: str) -> None:
     """Print results; a reader who has seen enough of them is no error."""
     try:
@@ -349,9 +389,25 @@ def _leave_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _stop(error: Exception, code: int) -> NoReturn:
+def _what_to_install(error: ModuleNotFoundError, arguments: list[str]) -> str:
+    """Say which extra has a module that is not installed; raises what is no such case."""
+    from rethink.paths import DISTRIBUTION
+
+    missing = (error.name or "").split(".")[0]
+    if missing not in OPTIONAL:
+        raise error
+    command = next((word for word in arguments if word in EXTRAS), "book")
+    return (
+        f"{missing} is not installed, which `rethink {command}` needs; "
+        f"pip install '{DISTRIBUTION}[{EXTRAS[command]}]'"
+    )
+
+
+def _stop(sentence: object, code: int) -> NoReturn:
     """Say what is wrong and end."""
-    console.print(f"rethink: {error}", style="red", markup=False, soft_wrap=True)
+    from rethink.progress import console
+
+    console.print(f"rethink: {sentence}", style="red", markup=False, soft_wrap=True)
     sys.exit(code)
 
 
@@ -361,20 +417,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal has no letter for is escaped
             stream.reconfigure(errors="backslashreplace")
-    run: Callable[..., Any] = functools.partial(app, _join_parameters(sys.argv[1:]))
+    arguments = _join_parameters(sys.argv[1:])
     try:
-        run()
-    except (ParameterError, BrowserError, TrackingError, WorkersError) as error:
-        _stop(error, 2)
-    except (PressError, LostWorkersError) as error:
-        _stop(error, 1)
-    except (ValueError, RuntimeError) as error:
-        if not isinstance(error, _bad_input()):
-            raise
-        _stop(error, 2)
+        app(arguments)
+    except CommandError as error:
+        _stop(error, error.exit_code)
+    except ModuleNotFoundError as error:
+        _stop(_what_to_install(error, arguments), 2)
     except MemoryError:
-        console.print("rethink: there is too little memory for that", style="red")
-        sys.exit(2)
+        _stop("there is too little memory for that", 2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -383,6 +434,8 @@ def main() -> None:
     except SystemExit as stop:
         # Typer has already turned Ctrl-C into this code.
         if stop.code == 130:
+            from rethink.progress import console
+
             console.print("Stopped; nothing is half-written.")
         raise
 

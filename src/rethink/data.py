@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethink._torchvision import download_fashion_mnist
+from rethink.errors import CommandError
 from rethink.paths import cache_folder, write_bytes
 
 SYSTEM_COPY = Path("/usr/share/datasets/fashion-mnist")
@@ -35,7 +36,7 @@ _RAW = Path("FashionMNIST", "raw")  # where torchvision looks, in the cache
 _log = logging.getLogger("rethink")
 
 
-class DataError(RuntimeError):
+class DataError(CommandError):
     """A data set cannot be had, or is not what it should be."""
 
 

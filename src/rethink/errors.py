@@ -7,7 +7,22 @@ def printable(text: str) -> str:
     return "".join(shown)
 
 
-class InputError(ValueError):
+class CommandError(Exception):
+    """What ends a command: one sentence says what is wrong, where, and what to do.
+
+    Its kinds stand beside what raises them.
+    """
+
+    exit_code = 2  # 2: asked for what cannot be; 1: tried, and failed
+
+
+class LimitError(CommandError):
+    """A measure is beyond a limit that was set."""
+
+    exit_code = 1
+
+
+class InputError(CommandError, ValueError):
     """What was given cannot be read as a table; one sentence says where, and what to do."""
 
     def __str__(self) -> str:

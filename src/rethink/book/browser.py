@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rethink.errors import CommandError
 from rethink.paths import write_bytes
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ NUMBER = """(numbers) => {
 }"""
 
 
-class BrowserError(RuntimeError):
+class BrowserError(CommandError):
     """There is no browser, or a page cannot be printed; the message says which and why."""
 
 

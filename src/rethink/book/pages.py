@@ -20,6 +20,7 @@ import yaml
 from nbformat import NotebookNode
 
 from rethink.runs import fingerprints
+from rethink.errors import CommandError
 from rethink.paths import repository
 
 # What benchmarks measured, and what other tools say of themselves.
@@ -31,12 +32,16 @@ BENCHMARKS = (
 )
 
 
-class PressError(RuntimeError):
+class PressError(CommandError):
     """A chapter or the book cannot be made; the message says which, where and why."""
+
+    exit_code = 1
 
 
 class ParameterError(PressError):
     """A chapter or a parameter of one was named that there is not, or a value of no use."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from rethink.errors import CommandError
 from rethink.protocol import Record, Spec
 from rethink.runs.store import result_digest
 
@@ -39,7 +40,7 @@ _QUIET: dict[str, Any] = {
 }
 
 
-class TrackingError(Exception):
+class TrackingError(CommandError):
     """Runs cannot be tracked as was asked for; the message says what to do."""
 
 

@@ -9,15 +9,19 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoo
 from dataclasses import dataclass
 from typing import Any
 
+from rethink.errors import CommandError
+
 TIMEOUT = 10.0  # seconds that a cluster has to answer, and to have a worker
 
 
-class WorkersError(Exception):
+class WorkersError(CommandError):
     """Workers that were asked for are not there; the message says what to do."""
 
 
-class LostWorkersError(Exception):
+class LostWorkersError(CommandError):
     """Workers did not live to the end of their work; the message says what is known of it."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
