@@ -135,8 +135,7 @@ class Card:
                 "share": n / self.instances,
                 "instances": n,
                 "thresholds": total,
-                # Rounded first, so that a hair over a power of two does not cost a whole step.
-                "decision_points": math.ceil(math.log2(round(total + 1, 6))),
+                "decision_points": int(mec.decision_points(total)),
                 "null": null,
             }
             for n, total, null in zip(rows, means, nulls, strict=True)

@@ -17,6 +17,13 @@ All of 1 and 2 is independent by run and by range, and on a cluster it would be 
 runs where the files are, ranges where the keys are sent. Only 3 goes in one order, and takes a few
 numbers from each range. The cost is that of sorting all rows twice, and of the 9 or 10 bytes a row
 that are written and sent once.
+
+Why a sort of our own: the bounds set for one of a library were twice the time and 4 GB of memory,
+and neither of two kept both. With the rest of the pipeline as it is and 200 million rows on two
+cores, one column of floats without ties took 40.3 s and 0.59 GB here, 51.7 s and 4.5 GB by the
+stable streaming sort of Polars 2.1, 94.3 s and 2.6 GB by the ORDER BY of DuckDB 2.0.1 (key, row
+number); ten columns of integers with ties took 77.0 s and 0.93 GB, 84.8 s and 4.5 GB, and 143.3 s
+and 3.0 GB. All counts were equal; the machine was busy with other work, so that ratios matter.
 """
 
 import os
