@@ -90,7 +90,7 @@ class Thresholds(_Result):
     @property
     def decision_points(self) -> int:
         """Comparisons of a balanced search among the clusters, ceil(log2(t + 1))."""
-        return int(_decision_points(self.expected))
+        return int(decision_points(self.total))
 
     @property
     def max_capacity_bits(self) -> float:
@@ -158,7 +158,7 @@ class Progression(_Result):
     @property
     def decision_points(self) -> Ints:
         """Comparisons of a balanced search, ceil(log2(t + 1)), shape (s, r)."""
-        return _decision_points(self.expected)
+        return decision_points(self.totals)
 
 
 @dataclass(frozen=True)
@@ -354,10 +354,14 @@ def _inverse_share_bits(expected: Floats, class_counts: Ints) -> Floats:
     return np.asarray((n / np.maximum(class_counts, 1) * np.log2(expected + 1)).sum(axis=-1))
 
 
-def _decision_points(expected: Floats) -> Ints:
-    """ceil(log2(t + 1)), with t summed over the last axis."""
+def decision_points(totals: npt.ArrayLike) -> Ints:
+    """Return comparisons of a balanced search among clusters, ceil(log2(t + 1)), for each total t.
+
+    >>> decision_points([0.0, 3.0, 3.1]).tolist()
+    [0, 2, 3]
+    """
     # Rounded first: a sum of fractions a hair over a power of two must not cost a whole step.
-    clusters = np.round(expected.sum(axis=-1) + 1, 6)
+    clusters = np.round(np.asarray(totals, dtype=np.float64) + 1, 6)
     return np.asarray(np.ceil(np.log2(clusters)), dtype=np.intp)
 
 

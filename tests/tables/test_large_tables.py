@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 
 from rethink import mec
 from rethink.errors import InputError
-from rethink.instrument import measurement
-from rethink.tables import disk_sort, large_tables, read
+from rethink.tables import disk_sort, large_tables, read, row_sums
 
 
 def limits(rows, spacing=4096):
@@ -103,7 +102,7 @@ def test_counts_are_those_in_memory(data):
     exact, places = read.from_arrays(frame.drop("y").to_numpy(), labels).sums()
     assert found.places == places
     same(found.thresholds, mec.thresholds(exact, labels, features=len(columns)))
-    cut, places = measurement.cut(exact, places, digits)
+    cut, places = row_sums.cut(exact, places, digits)
     assert short.places == places
     check(frame, short, cut)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rethink.runs.audit import Audit, Coverage
     from rethink.runs.carry_out import Progress
     from rethink.runs.store import Store
-    from rethink.runs.study import Results
+    from rethink.runs.results import Results
     from rethink.runs.tasks import Arrays, Task
 
 SAMPLE_SECONDS = 20.0  # of each core, for the sample of published results that is made again

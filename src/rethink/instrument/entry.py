@@ -47,8 +47,6 @@ def measure(
     >>> found.thresholds.total, found.null.total
     (2.0, 1.5)
     """
-    if digits is not None and digits < 0:
-        raise InputError(f"digits must be 0 or more, but {digits} was passed (--digits)")
     say = tell or (lambda words: None)
 
     if isinstance(source, str | Path):

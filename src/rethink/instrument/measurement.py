@@ -17,7 +17,7 @@ from rethink.errors import InputError
 from rethink.instrument import class_orders, screen
 from rethink.instrument.class_orders import Need, Order
 from rethink.intervals import wilson_interval
-from rethink.tables import disk_sort
+from rethink.tables import row_sums
 from rethink.tables.table import Report, Table
 
 SHARES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)  # of the rows, as Brainome's progression has them
@@ -135,8 +135,7 @@ class Card:
                 "share": n / self.instances,
                 "instances": n,
                 "thresholds": total,
-                # Rounded first, so that a hair over a power of two does not cost a whole step.
-                "decision_points": math.ceil(math.log2(round(total + 1, 6))),
+                "decision_points": int(mec.decision_points(total)),
                 "null": null,
             }
             for n, total, null in zip(rows, means, nulls, strict=True)
@@ -228,7 +227,7 @@ def measure(table: Table, digits: int | None = None, seed: int = 0) -> Card:
     Raises:
         InputError: `digits` is negative.
     """
-    sums, decimals = cut(*table.sums(), digits)
+    sums, decimals = row_sums.cut(*table.sums(), digits)
     codes, d = table.labels, table.features.shape[1]
     names = np.arange(len(table.classes))
     if not np.array_equal(np.unique(codes), names):
@@ -262,27 +261,8 @@ def extend(
         digits: as for `measure`.
         seed: as for `measure`.
     """
-    steps = _progression(cut(*sample.sums(), digits)[0], sample.labels, seed)
+    steps = _progression(row_sums.cut(*sample.sums(), digits)[0], sample.labels, seed)
     return _card(sample, thresholds, in_order, steps, decimals, digits, seed)
-
-
-def cut(
-    sums: npt.NDArray[Any], decimals: int | None, digits: int | None
-) -> tuple[npt.NDArray[Any], int | None]:
-    """Cut row sums off after some decimals, towards zero; returns them and their decimals.
-
-    Raises InputError if `digits` is negative.
-    """
-    if digits is None:
-        return sums, decimals
-    if digits < 0:
-        raise InputError(f"digits must be 0 or more, but {digits} was passed (--digits)")
-    if decimals is None:
-        return disk_sort.cut(sums, digits), None
-    if digits >= decimals:
-        return sums, decimals
-    unit = 10 ** (decimals - digits)
-    return np.sign(sums) * (np.abs(sums) // unit), digits
 
 
 def _progression(

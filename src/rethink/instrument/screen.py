@@ -78,7 +78,7 @@ def lines(measured: dict[str, Any]) -> Iterator[str]:
             )
         yield "  * the report's formula for resilience, in which no noise is"
         yield ""
-    yield line("Enough data?", measured["enough_data"]["sentence"])
+    yield from wrapped("Enough data?", measured["enough_data"]["sentence"])
     growth = measured["growth"]
     if len(growth) > 1:
         shares = ", ".join(f"{order['rows']:,}: {order['share']:.3f}" for order in growth)

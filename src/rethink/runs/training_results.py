@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rethink.information import confusion, mutual_information_bits
 from rethink.protocol import Record, Spec
-from rethink.runs.study import Results
+from rethink.runs.results import Results
 from rethink.runs.tasks import Arrays, about
 
 

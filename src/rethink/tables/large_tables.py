@@ -2,7 +2,7 @@
 
 Rows are read in batches, and all that is kept of a row is the sum of its features and the code of
 its label: exact integers where the features are integers or decimals of few places, and else the
-nearest float64 as an integer of the same order. `rethink.ranges` sorts and counts them. Of a sample
+nearest float64 as an integer of the same order. `disk_sort` sorts and counts them. Of a sample
 of the rows, drawn by a seed, everything is kept.
 """
 
@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rethink import mec
 from rethink.errors import InputError
-from rethink.tables import disk_sort
+from rethink.tables import disk_sort, row_sums
 from rethink.tables.disk_sort import Codes, Ints, Keys
 from rethink.tables.encode import Choices, clean, label_codes, near
 from rethink.tables.sources import _silent, format_of, paths_of, reading
@@ -88,7 +89,7 @@ def count(
     """Count the thresholds of a table that need not fit in memory.
 
     Equal to `mec.thresholds` and `mec.thresholds_in_order` of the table's sums and labels, but that
-    sums of nothing but integers are exact up to 2^63, and not 2^53 as in `columns.Table`. The
+    sums of nothing but integers are exact up to 2^63, and not 2^53 as in `table.Table`. The
     expected counts are sums of as many fractions in another order, and agree to their last digits.
 
     Classes and report of the sample are those of the whole table, whose classes need not all occur
@@ -115,8 +116,6 @@ def count(
     start = time.perf_counter()
     if sample < 1:
         raise InputError(f"sample must be 1 or more rows, but {sample!r} was passed")
-    if digits is not None and digits < 0:
-        raise InputError(f"digits must be 0 or more, but {digits} was passed (--digits)")
     table = _open(source, target)
     progress = _Progress(show)
     try:
@@ -267,9 +266,9 @@ def _count(
     threads = min(4, joblib.cpu_count())
     pool = ThreadPoolExecutor(threads)
     try:
-        for kind in (np.float64, np.float32, None):
+        for kind in (*row_sums.KINDS, None):
             rows = _Rows(table, drawn, kind, digits, progress)
-            with contextlib.suppress(disk_sort.NoDecimals):
+            with contextlib.suppress(row_sums.NoDecimals):
                 spill = disk_sort.Spill(
                     disk_sort.in_turn(pool, disk_sort.sort, rows.chunks(), threads)
                 )
@@ -327,28 +326,23 @@ class _Rows:
         self,
         table: _Source,
         drawn: Ints,
-        kind: type[np.float64 | np.float32] | None,
+        kind: row_sums.Kind | None,
         digits: int | None,
         progress: _Progress,
     ) -> None:
         self._table, self._rows, self._kind, self._digits = table, drawn, kind, digits
         self._progress = progress
         self._found = 0  # decimals of the features so far
+        # Decimals that sums are counted in, of those rows that were read; None for float64.
+        self.places: int | None = None if kind is None and not table.whole else 0
         self._largest = 0.0
         self._codes: dict[Any, int] = {}  # by label, in the order of their first rows
         self._counts = np.zeros(CLASSES, np.intp)
         self._type: Any = None
         self._sample: list[pl.DataFrame] = []
 
-    @property
-    def places(self) -> int | None:
-        """Decimals that sums are counted in, of those rows that were read; None for float64."""
-        if self._kind is None and not self._table.whole:
-            return None
-        return self._found if self._digits is None else min(self._found, self._digits)
-
     def chunks(self) -> Iterator[tuple[Keys, Codes, int | None]]:
-        """Yield sums, codes and the decimals of these sums, about `ranges.ROWS` rows at a time."""
+        """Yield sums, codes and decimals of the sums, about `disk_sort.ROWS` rows at a time."""
         table, seen = self._table, 0
         kept: list[tuple[Keys, Codes]] = []
         held, places = 0, self.places
@@ -440,21 +434,23 @@ class _Rows:
         if any(column.null_count() for column in columns):
             _refuse(self._table)
         if self._table.whole:
-            return _whole_sums(columns, self._table.name)
+            return self._cut(_whole_sums(columns, self._table.name), 0)
         arrays = [column.cast(pl.Float64).to_numpy() for column in columns]
-        digits = self._digits
         if self._kind:
             self._largest = float(np.max([self._largest, *(np.abs(x).max() for x in arrays)]))
-            keys, self._found = disk_sort.decimal_sums(
+            sums, self._found = row_sums.decimal_sums(
                 arrays, self._kind, self._found, self._largest
             )
-            if digits is not None and digits < self._found:
-                keys = np.sign(keys) * (np.abs(keys) // 10 ** (self._found - digits))
-            return keys
-        floats = disk_sort.nearest_sums(arrays)
+            return self._cut(sums, self._found)
+        floats = row_sums.nearest_sums(arrays)
         if not np.isfinite(floats).all():
             _refuse(self._table)
-        return disk_sort.float_keys(floats, digits)
+        return disk_sort.float_keys(self._cut(floats, None))
+
+    def _cut(self, sums: NDArray[Any], decimals: int | None) -> NDArray[Any]:
+        """Cut sums off as was asked for, and keep the decimals that they then have."""
+        kept, self.places = row_sums.cut(sums, decimals, self._digits)
+        return kept
 
 
 def _joined(pairs: Sequence[tuple[Keys, Codes]]) -> tuple[Keys, Codes]:

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rethink.errors import InputError
+from rethink.tables import row_sums
 from rethink.tables.encode import (
     EXACT,
     Choices,
@@ -95,33 +96,35 @@ class Table:
     def sums(self) -> tuple[NDArray[np.int64] | NDArray[np.float64], int | None]:
         """Return the sum of each row, shape (n,), and the decimals it was counted in.
 
-        Where all features are written with k decimals at most, the sums are exact integers in units
-        of 10^-k. Floating point would tear apart equal sums: 0.1 + 0.2 is not 0.3 there. A feature
-        is so written if it is the float64 nearest to such a decimal, or if all features are the
-        float32 nearest to such decimals of seven digits, as in many arrays and tensors. Otherwise
-        they are the float64 nearest to the sum, and the number of decimals is None. In no case do
-        they depend on the order of columns.
+        They are exact integers in units of the last decimal where there is one, else the nearest
+        float64, and the number of decimals is None; see `row_sums`.
         """
         if self.features.dtype == np.uint8:
             return self.features.sum(axis=1, dtype=np.int64), 0
         x = self.features.astype(np.float64, copy=False)
         largest = float(np.abs(x).max())
-        for kind, distinct in ((np.float64, EXACT / x.shape[1]), (np.float32, 2.0**24)):
-            for k in range(16):
-                scale = 10.0**k
-                if largest * scale >= distinct:
-                    break
-                # Both are exact in float64: their quotient is the number nearest to the decimal.
-                decimals = (np.rint(b * scale) / scale for b in _blocks(x))
-                if all(
-                    (d.astype(kind) == b).all() for d, b in zip(decimals, _blocks(x), strict=True)
-                ):
-                    units = [np.rint(b * scale).astype(np.int64).sum(axis=1) for b in _blocks(x)]
-                    return np.concatenate(units), k
+        for kind in row_sums.KINDS:
+            for decimals in row_sums.decimals_to_try(kind, largest, x.shape[1]):
+                sums = _decimal_sums(x, decimals, kind)
+                if sums is not None:
+                    return sums, decimals
         if x.shape[1] <= 2:
             return x.sum(axis=1), None  # one addition is the nearest already
         nearest = (math.fsum(row) for b in _blocks(x) for row in b.tolist())
         return np.fromiter(nearest, np.float64, len(x)), None
+
+
+def _decimal_sums(
+    x: NDArray[np.float64], decimals: int, kind: row_sums.Kind
+) -> NDArray[np.int64] | None:
+    """Return the sum of each row in units of 10^-decimals, None if a value is no such decimal."""
+    sums = []
+    for block in _blocks(x):
+        units = row_sums.in_units(block, decimals, kind)
+        if units is None:
+            return None
+        sums.append(units.sum(axis=1))
+    return np.concatenate(sums)
 
 
 def _blocks(matrix: NDArray[Any]) -> Iterator[NDArray[Any]]:
