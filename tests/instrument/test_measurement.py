@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import math
-from fractions import Fraction
 
 import numpy as np
 import pytest

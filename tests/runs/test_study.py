@@ -31,19 +31,10 @@ def measured(experiment, small, here):
     return study.results("tiny", seeds=3)
 
 
-def test_a_chapter_reads_tasks_by_their_values(measured, small):
+def test_a_chapter_gets_the_tasks_with_their_results(measured, small):
     total = int(small.train_images.sum(dtype=int))
-    assert len(measured) == 3
     assert measured.stack("total").tolist() == [total, 2 * total, 3 * total]
-    assert measured.one(seed=1)["total"] == 2 * total
-    assert len(measured.where(kind="sum")) == 3
-    assert measured.where(seed=2).keys == measured.keys[2:]
-    with pytest.raises(ValueError, match=r"must fit a task of this experiment, but .*'other'"):
-        measured.where(kind="other")
-    with pytest.raises(ValueError, match="must fit a task"):
-        measured.where(absent=None)
-    with pytest.raises(ValueError, match=r"must fit one task, but \{'kind': 'sum'\} fits 3"):
-        measured.one(kind="sum")
+    assert [task["seed"] for task in measured.tasks] == [0, 1, 2]
 
 
 def test_results_come_from_the_store_and_are_made_where_they_are_missing(here, monkeypatch):

@@ -10,7 +10,6 @@ from rethink.runs.tasks import Task, key, tasks
 from rethink.runs.training_results import Runs
 
 
-
 @overload
 def results(experiment: Literal["training_runs"], **parameters: Any) -> Runs: ...
 
