@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import math
 
 import numpy as np
@@ -12,11 +11,7 @@ from rethink import mec
 from rethink.errors import InputError
 from rethink.instrument import class_orders, measurement
 from rethink.instrument.class_orders import Order
-from rethink.instrument.json_names import JSON_NAMES
 from tests.instrument.tables import blobs, measured, table
-
-# The names that are documented.
-NAMES = {name for names in JSON_NAMES for name in names.split(", ")}
 
 
 def exact(found):
@@ -53,17 +48,6 @@ def test_four_rows_by_hand():
     assert found["null"]["expected"] == 2
     assert [(p["instances"], p["decision_points"]) for p in found["progression"]][-1] == (4, 2)
     assert found["enough_data"]["verdict"] == "too few"
-
-
-def test_the_json_has_the_documented_names_and_no_number_that_json_has_not():
-    for x, y in (blobs(), ([[1.0]], ["a"]), ([[0.0]] * 50, [1] * 50)):
-        found = measured(x, y).to_dict()
-        assert set(found) == NAMES
-        assert set(found["thresholds"]) >= {"per_class", "total", "expected", "minimum", "maximum"}
-        assert set(found["null"]) == {"expected", "sd", "z"}
-        for step in found["progression"]:
-            assert set(step) == {"share", "instances", "thresholds", "decision_points", "null"}
-        assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
 def test_the_files_order_is_told_from_the_expectation_over_ties():

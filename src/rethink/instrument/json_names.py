@@ -13,6 +13,9 @@ JSON_NAMES = {
         "`decimals` that row sums were counted in exactly (null: floating point), `digits` "
         "that they were cut to"
     ),
+    "requirement_bits, requirement_bits_times_features": (
+        "from the expected thresholds: the report's first edition and its second"
+    ),
     "clusters, max_capacity_bits, estimated_capacity_bits": (
         "nntailoring's binary form, in the order of the file; also given for more classes"
     ),
