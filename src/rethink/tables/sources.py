@@ -22,17 +22,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rethink.errors import InputError
-from rethink.tables import text_files
+from rethink.tables import bundled, text_files
 from rethink.tables.encode import Choices, near
 from rethink.tables.table import Table, from_matrix
 
-# By name, what `sklearn.datasets` and `torchvision.datasets` call them.
-SKLEARN = {
-    "iris": "load_iris",
-    "wine": "load_wine",
-    "breast-cancer": "load_breast_cancer",
-    "digits": "load_digits",
-}
+# By name, what `torchvision.datasets` calls them.
 TORCHVISION = {
     "mnist": "MNIST",
     "kmnist": "KMNIST",
@@ -41,7 +35,7 @@ TORCHVISION = {
     "cifar100": "CIFAR100",
     "svhn": "SVHN",
 }
-NAMED = ("fashion-mnist", *SKLEARN, *TORCHVISION)
+NAMED = ("fashion-mnist", *bundled.COLUMNS, *TORCHVISION)
 MAX_BYTES = 8 << 30
 _SILENCE = 10  # seconds without an answer after which a server is given up
 _NPZ_NAMES = (("X", "y"), ("x", "y"), ("x_train", "y_train"), ("train_images", "train_labels"))
@@ -229,17 +223,17 @@ def named(name: str, choices: Choices) -> Table:
         pixels, digits, classes = _torchvision(name)
         labels = pl.Series("y", digits)
         return from_matrix(pixels, labels, choices, f"{name}, training", classes)
-    import sklearn.datasets
-
-    bunch = getattr(sklearn.datasets, SKLEARN[name])()
+    source = f"{name}, of scikit-learn"
+    with reading(f"{source},"):
+        found = bundled.load(name)
     return from_matrix(
-        bunch.data,
-        pl.Series("y", bunch.target),
+        found.features,
+        pl.Series("y", found.labels),
         choices,
-        f"{name}, of scikit-learn",
-        [str(c) for c in bunch.target_names],
-        columns=[str(c) for c in bunch.feature_names],
-        shape=bunch.images.shape[1:] if "images" in bunch else None,
+        source,
+        found.classes,
+        columns=found.columns,
+        shape=found.shape,
     )
 
 
