@@ -8,7 +8,6 @@ from sklearn.linear_model import LogisticRegression
 
 from rethink import data
 from rethink.experiments import learners
-from rethink.questions import learner_capacity
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,6 @@ def test_there_is_a_task_for_each_learner_and_seed():
     tasks = learners.tasks(5)
     assert len(tasks) == 6 * 5 and json.loads(json.dumps(tasks)) == tasks
     assert sum(map(learners.seconds, tasks)) < 480
-    assert all(learner_capacity.LEARNER_RULES[task["learner"]] for task in tasks)
 
 
 @pytest.mark.parametrize("name", learners.LEARNERS)
@@ -73,11 +71,12 @@ def test_bits_are_those_of_the_rules(results):
 
 
 def test_a_learner_that_stops_early_says_so_and_warns_nobody(tiny, monkeypatch):
-    short = {"logistic": lambda seed: LogisticRegression(max_iter=3)}
-    monkeypatch.setattr(learners, "LEARNERS", short)
+    kind = type(learners.LEARNERS["logistic"])
+    short = LogisticRegression(max_iter=3)
+    monkeypatch.setattr(kind, "for_pictures", lambda self, seed: short)
     assert learners.run(tiny, learner="logistic", seed=0)["converged"] == 0
-    easy = {"logistic": lambda seed: LogisticRegression(C=1e-4, max_iter=500)}
-    monkeypatch.setattr(learners, "LEARNERS", easy)
+    easy = LogisticRegression(C=1e-4, max_iter=500)
+    monkeypatch.setattr(kind, "for_pictures", lambda self, seed: easy)
     assert learners.run(tiny, learner="logistic", seed=0)["converged"] == 1
 
 
@@ -94,8 +93,10 @@ def test_a_learner_sees_the_rows_of_its_split_only(tiny, monkeypatch):
         def predict(self, inputs):
             return np.full(len(inputs), 3)
 
-    monkeypatch.setattr(learners, "LEARNERS", {"logistic": Spy})
-    result = learners.run(tiny, learner="logistic", seed=4)
+    kind = type(learners.LEARNERS["tree"])
+    monkeypatch.setattr(kind, "for_pictures", lambda self, seed: Spy(seed))
+    monkeypatch.setattr(kind, "bits", lambda *_: 1.0)
+    result = learners.run(tiny, learner="tree", seed=4)
     assert result["accuracy"] == pytest.approx((tiny.test_labels == 3).mean())
     rows = data.split(500, 4).train
     assert result["train_accuracy"] == pytest.approx((tiny.train_labels[rows] == 3).mean())

@@ -106,10 +106,6 @@ def test_published_and_hand_made_counts():
     assert learner_capacity.linear_bits(784, 10) == mec.perceptron_mec((784, 10)).bits == 7850
     assert learner_capacity.neighbours_bits(60_000, 10) == pytest.approx(199315.69, abs=0.01)
     assert learner_capacity.layered_bits([10, 100, 3], [9, 30, 40]) == 10 + 30 + 3
-    assert set(learner_capacity.LEARNER_RULES) == {
-        "logistic", "tree", "forest", "boosting", "neighbours", "convolution"
-    }  # fmt: skip
-    assert all(rule.formula and rule.reason for rule in learner_capacity.LEARNER_RULES.values())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
+from rethink.instrument.budget import plan as make_plan
 from rethink.questions import learners
 
 
@@ -58,3 +59,41 @@ def test_a_convolution_trains_as_a_plain_loop_does(small):
 def test_images_that_are_no_squares_or_too_small_are_named(features):
     with pytest.raises(ValueError, match=f"a square of side 10 or more .* {features} were"):
         learners.Convolution(0).fit(np.zeros((4, features), np.float32), np.arange(4))
+
+
+def test_every_learner_says_all_that_is_known_of_it():
+    assert list(learners.LEARNERS) == [
+        "logistic", "tree", "forest", "neighbours", "boosting", "convolution"
+    ]  # fmt: skip
+    for name, kind in learners.LEARNERS.items():
+        assert kind.name == name
+        assert kind.rule.formula and kind.rule.reason
+        assert kind.picture_seconds > 0
+
+
+def test_learners_suit_what_they_can_learn_in_time():
+    def suited(shape, classes):
+        return [name for name, kind in learners.LEARNERS.items() if kind.suits(shape, classes)]
+
+    always = ["logistic", "tree", "forest", "neighbours"]
+    assert suited(None, 2) == suited((9, 9), 30) == suited((28, 20), 3) == [*always, "boosting"]
+    assert suited(None, 31) == suited((28, 28, 3), 31) == always
+    assert suited((10, 10), 2) == suited((28, 28, 1), 30) == [*always, "boosting", "convolution"]
+    assert suited((28, 28), 31) == [*always, "convolution"]
+
+
+@pytest.mark.parametrize("name", learners.LEARNERS)
+def test_a_learner_of_a_table_learns_and_is_counted(name):
+    """A table of images in two classes that a corner tells apart."""
+    plan = make_plan(100, 100, 2, minutes=0.5, seeds=2, shape=(10, 10))
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 80)
+    rows = rng.random((80, 100), dtype=np.float32)
+    rows[:, :30] += labels[:, None]
+    kind = learners.LEARNERS[name]
+    assert 0 < kind.table_seconds(plan) < 10
+    model = kind.for_table(plan, seed=0)
+    model.fit(rows, labels)
+    assert (model.predict(rows) == labels).mean() > 0.9
+    assert kind.bits(model, 100, 2, 80) > 0
+    assert np.isnan(kind.converged(model)) == (name != "logistic")

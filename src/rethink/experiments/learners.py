@@ -12,58 +12,15 @@ What it can store is counted by `rethink.questions.learner_capacity`.
 """
 
 import warnings
-from collections.abc import Callable
-from math import nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
 
 from rethink.data import Dataset, split
 from rethink.information import confusion
-from rethink.questions.learners import (
-    NEIGHBOURS_JUDGED,
-    Convolution,
-    Learner,
-    Neighbours,
-    stored_bits,
-)
-
-# How each is made from a seed; all settings stand here.
-LEARNERS: dict[str, Callable[[int], Learner]] = {
-    # With scikit-learn's default penalty. `converged` says whether these steps were enough.
-    "logistic": lambda seed: LogisticRegression(max_iter=100),
-    # Grown to the end. A quarter of the pixels, drawn anew for each split, takes a quarter of the
-    # time of all; tried on one seed, it cost a percentage point of accuracy.
-    "tree": lambda seed: DecisionTreeClassifier(max_features=0.25, random_state=seed),
-    # Each tree on half as many draws as there are rows: more trees for the time.
-    "forest": lambda seed: RandomForestClassifier(50, max_samples=0.5, random_state=seed, n_jobs=1),
-    "neighbours": lambda seed: Neighbours(5),
-    # Ten trees an iteration take two seconds: few iterations, and so a high rate.
-    "boosting": lambda seed: HistGradientBoostingClassifier(
-        max_iter=6,
-        learning_rate=0.3,
-        max_bins=32,
-        max_leaf_nodes=31,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=seed,
-    ),
-    "convolution": Convolution,
-}
-# About how many core seconds a task takes.
-CORE_SECONDS = {
-    "logistic": 7,
-    "tree": 8,
-    "forest": 19,
-    "neighbours": 14,
-    "boosting": 18,
-    "convolution": 26,
-}
+from rethink.questions.learners import LEARNERS
 
 
 def tasks(seeds: int) -> list[dict[str, Any]]:
@@ -73,7 +30,7 @@ def tasks(seeds: int) -> list[dict[str, Any]]:
 
 def seconds(task: dict[str, Any]) -> float:
     """Return roughly how many core seconds a task takes."""
-    return float(CORE_SECONDS[task["learner"]])
+    return float(LEARNERS[task["learner"]].picture_seconds)
 
 
 def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
@@ -88,7 +45,7 @@ def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
         ``accuracy`` (): share of the test images; ``train_accuracy`` (): of ``train_rows`` () of
         the rows learned from, which are all of them but for ``neighbours``; ``confusion`` (c, c):
         test images by true and by predicted class; ``bits`` (): what it can store by the rule
-        `learner_capacity.LEARNER_RULES[learner]`; ``converged`` (): 1 or 0, NaN for a learner that
+        `LEARNERS[learner].rule`; ``converged`` (): 1 or 0, NaN for a learner that
         does not iterate until it has.
 
     Raises:
@@ -100,12 +57,13 @@ def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
     classes = len(data.classes)
     inputs = _inputs(data.train_images[rows])
     labels = data.train_labels[rows].astype(np.int64)
-    model = LEARNERS[learner](seed)
+    kind = LEARNERS[learner]
+    model = kind.for_pictures(seed)
     with warnings.catch_warnings():
         # Said in the result instead.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(inputs, labels)
-    judged = NEIGHBOURS_JUDGED if learner == "neighbours" else len(rows)
+    judged = kind.judged_rows or len(rows)
     right = model.predict(inputs[:judged]) == labels[:judged]
     table = confusion(data.test_labels, model.predict(_inputs(data.test_images)), classes)
     return {
@@ -113,16 +71,10 @@ def run(data: Dataset, *, learner: str, seed: int) -> dict[str, NDArray[Any]]:
         "train_accuracy": np.array(right.mean()),
         "train_rows": np.array(len(right)),
         "confusion": table,
-        "bits": np.array(float(stored_bits(model, inputs.shape[1], classes, len(rows)))),
-        "converged": np.array(_converged(model)),
+        "bits": np.array(float(kind.bits(model, inputs.shape[1], classes, len(rows)))),
+        "converged": np.array(kind.converged(model)),
     }
 
 
 def _inputs(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.divide(images, 255, dtype=np.float32)
-
-
-def _converged(model: Any) -> float:
-    if isinstance(model, LogisticRegression):
-        return float(model.n_iter_.max() < model.max_iter)
-    return nan

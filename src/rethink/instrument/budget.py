@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rethink.errors import InputError
+from rethink.questions.learners import LEARNERS, tree_seconds
 
 # Signal-to-noise ratios of the noise that networks are tested under, mildest first.
 DECIBELS = (40, 30, 20, 15, 10, 5, 0, -5, -10, -20)
@@ -86,6 +87,11 @@ class Plan:
     def test_rows(self) -> int:
         """Rows that each seed is tested on: the others."""
         return self.rows - self.train_rows
+
+    @property
+    def batch(self) -> int:
+        """Rows a step."""
+        return BATCH
 
     @property
     def steps(self) -> int:
@@ -204,11 +210,7 @@ def _ladder(
     n: int, d: int, c: int, minutes: float, seeds: int, shape: tuple[int, ...] | None
 ) -> Iterator[Plan]:
     """Yield plans of growing work."""
-    names = ["logistic", "tree", "forest", "neighbours"]
-    if c <= 30:  # boosting grows a tree for every class, again and again
-        names.append("boosting")
-    if is_square(shape):
-        names.append("convolution")
+    names = [name for name, kind in LEARNERS.items() if kind.suits(shape, c)]
     most, before = min(n, _most_rows(d, c, seeds)), None
     steps = convolution = 0
     for effort in np.arange(_RUNGS) * _STEP:
@@ -237,11 +239,6 @@ def _ladder(
         before = settings
 
 
-def is_square(shape: tuple[int, ...] | None) -> bool:
-    """Tell whether rows are square images of one channel, with a side of 10 or more."""
-    return shape is not None and shape[0] == shape[1] >= 10 and (len(shape) == 2 or shape[2] == 1)
-
-
 def _hidden(train: int, d: int, c: int) -> tuple[int, ...]:
     """Hidden units from none to twice as many as the labels' bits ask for by the four rules.
 
@@ -256,20 +253,20 @@ def _hidden(train: int, d: int, c: int) -> tuple[int, ...]:
 
 def _seconds(plan: Plan) -> dict[str, float]:
     """Estimate the seconds of each part, by constants measured on one core."""
-    d, c, s, m = plan.features, plan.classes, plan.seeds, plan.train_rows
+    d, c, s = plan.features, plan.classes, plan.seeds
     largest = plan.hidden[-1]
     sweep = sum(_training(plan, units, 2 * s) for units in plan.hidden)
     curve = sum(_training(plan, largest, s) for _ in SHARES[:-1])
     weights = (d + c) * largest
     # Drawing noise takes longer than a forward pass of a small network.
     noise = len(DECIBELS) * s * plan.test_rows * (d * 20e-9 + 2 * weights * 1e-10) + 0.1
-    forest = plan.trees * (2e-3 + 0.5 * _tree(plan.rows, isqrt(d), c))
+    forest = plan.trees * (2e-3 + 0.5 * tree_seconds(plan.rows, isqrt(d), c))
     return {
         "doubtful_labels": s * 2 * (1.3 * forest + plan.rows * c * 2e-7 + 0.05),
         "sweep": sweep,
         "resilience": noise,
         "learning_curve": curve,
-        "learners": s * sum(_learner(plan, name, m) for name in plan.learners),
+        "learners": s * sum(LEARNERS[name].table_seconds(plan) for name in plan.learners),
     }
 
 
@@ -284,32 +281,3 @@ def _training(plan: Plan, units: int, members: int) -> float:
         weights * (1.2e-9 + 0.7e-10 * rows) + rows * (fetch + 4e-9 * (units + c))
     )
     return plan.steps * step + members * plan.rows * (weights * 1e-10 + fetch) + 0.02
-
-
-def _tree(rows: int, tried: float, classes: int) -> float:
-    """Seconds to grow a tree to its end that tries so many features at each split."""
-    return rows * log2(rows) * max(1, tried) * (18 + 1.5 * classes) * 1e-9
-
-
-def _learner(plan: Plan, name: str, m: int) -> float:
-    """Seconds of one learner and one seed."""
-    d, c = plan.features, plan.classes
-    if name == "logistic":
-        return 0.05 + 100 * m * d * (c if c > 2 else 1) * 0.5e-9
-    if name == "tree":
-        return 2 * _tree(m, d if d <= 100 else d / 4, c)
-    if name == "forest":
-        return plan.trees * (2e-3 + _tree(m, isqrt(d), c))
-    if name == "neighbours":
-        return m * (plan.test_rows + min(m, 2_000)) * (8 + 0.04 * d) * 1e-9
-    if name == "boosting":
-        each = 0.3e-3 + d * (bins(d) * 60 * 3 + 6 * m) * 1e-9
-        return plan.iterations * (c if c > 2 else 1) * each + m * d * 50e-9
-    assert plan.shape is not None
-    step = 1e-3 + BATCH * plan.shape[0] ** 2 * 130e-9
-    return plan.convolution_epochs * ceil(m / BATCH) * step
-
-
-def bins(features: int) -> int:
-    """Bins of a feature in boosting: fewer where there are many, as the splits cost by bins."""
-    return 255 if features <= 100 else 32

@@ -15,25 +15,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
 from rethink import information, mec
-from rethink.instrument.budget import BATCH, DECIBELS, SHARES, Plan, bins, plan
+from rethink.instrument.budget import BATCH, DECIBELS, SHARES, Plan, plan
 from rethink.instrument.results import Curve, Doubts, Learners, Resilience, Sweep
 from rethink.instrument.splits import Features, Inputs, Ints, Labels, check, scaled, split
 from rethink.questions import damage
 from rethink.questions.label_issues import ALTERED, find_issues
-from rethink.questions.learners import (
-    NEIGHBOURS_JUDGED,
-    Convolution,
-    Learner,
-    Neighbours,
-    stored_bits,
-)
+from rethink.questions.learners import LEARNERS
 from rethink.questions.networks import Networks, Recipe, fit
 
 __all__ = ["Curve", "Doubts", "Learners", "Plan", "Resilience", "Sweep", "doubtful_labels",
@@ -255,18 +247,19 @@ def learners(
         warnings.simplefilter("ignore", ConvergenceWarning)
         for name in _until(deadline, plan.learners):
             found.append([])
+            kind = LEARNERS[name]
             for seed in range(plan.seeds):
                 train, test = (
                     scaled(x, drawn.train[seed], part, plan.shape is not None)
                     for part in (drawn.train[seed], drawn.test[seed])
                 )
                 wanted, start = y[drawn.train[seed]], time.process_time()
-                model: Any = _learner(name, plan, seed)
+                model: Any = kind.for_table(plan, seed)
                 model.fit(train, wanted)
-                judged = NEIGHBOURS_JUDGED if name == "neighbours" else len(train)
+                judged = kind.judged_rows or len(train)
                 seen = float((model.predict(train[:judged]) == wanted[:judged]).mean())
                 right = float((model.predict(test) == y[drawn.test[seed]]).mean())
-                stored = stored_bits(model, plan.features, plan.classes, len(train))
+                stored = kind.bits(model, plan.features, plan.classes, len(train))
                 found[-1].append((seen, right, stored, time.process_time() - start))
     if not found:
         return None
@@ -315,27 +308,6 @@ def _chance(truth: NDArray[Any], got: NDArray[Any], classes: int) -> Floats:
         [np.bincount(each, minlength=classes) / len(each) for each in part] for part in (truth, got)
     )
     return np.array([float(t @ g) for t, g in zip(*shares, strict=True)])
-
-
-def _learner(name: str, plan: Plan, seed: int) -> Learner:
-    """Make a learner for tables of this size; the book's are cut for 48,000 pictures."""
-    if name == "logistic":
-        return LogisticRegression(max_iter=100)  # type: ignore[no-any-return]
-    if name == "tree":
-        tried = None if plan.features <= 100 else 0.25
-        return DecisionTreeClassifier(max_features=tried, random_state=seed)  # type: ignore[no-any-return]
-    if name == "forest":
-        return RandomForestClassifier(plan.trees, random_state=seed, n_jobs=1)  # type: ignore[no-any-return]
-    if name == "neighbours":
-        return Neighbours(5)
-    if name == "boosting":
-        # Few iterations want a high rate.
-        rate = 0.1 if plan.iterations >= 50 else 0.3
-        return HistGradientBoostingClassifier(  # type: ignore[no-any-return]
-            learning_rate=rate, max_iter=plan.iterations, max_bins=bins(plan.features),
-            early_stopping=False, random_state=seed,
-        )  # fmt: skip
-    return Convolution(seed, plan.convolution_epochs, BATCH)
 
 
 def _until(deadline: float | None, units: Iterable[Any]) -> Iterator[Any]:

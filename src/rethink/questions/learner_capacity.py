@@ -3,7 +3,7 @@
 Memory-equivalent capacity asks for the largest number of points, in general position, whose labels
 a learner can give back whatever they are; n labels of c classes are n log2(c) bits (Friedland,
 Metere and Krell, arXiv:1810.02328). No one formula covers all learners. Here each has a rule, and
-`LEARNER_RULES` says why, and whether what it counts can be reached.
+each class of `rethink.questions.learners` says why, and whether what it counts can be reached.
 """
 
 from collections.abc import Sequence
@@ -26,47 +26,6 @@ class LearnerRule:
     formula: str
     kind: Literal["reached", "upper bound"]
     reason: str
-
-
-LEARNER_RULES = {
-    "logistic": LearnerRule(
-        "parameters",
-        "upper bound",
-        "A neuron stores no more bits than it has parameters, and the neurons stand in parallel. "
-        "Labels of two classes alone need the difference of two neurons, so that no more than "
-        "features + 1 points keep arbitrary labels: (features + 1) log2(classes) bits are reached.",
-    ),
-    "tree": LearnerRule(
-        "leaves x log2(classes)",
-        "reached",
-        "A leaf for each point gives it any label. More points fail where they lie in one order "
-        "along every feature and neighbours differ, since each needs a leaf of its own.",
-    ),
-    "forest": LearnerRule(
-        "sum over trees of leaves x log2(classes)",
-        "upper bound",
-        "As if no two trees kept the same label; but they share rows to learn from, and vote.",
-    ),
-    "boosting": LearnerRule(
-        "leaves of all trees",
-        "upper bound",
-        "With the splits held fixed, each score is linear in the values of its leaves, and a "
-        "linear rule stores no more bits than it has parameters. What the choice of splits adds "
-        "is not counted.",
-    ),
-    "neighbours": LearnerRule(
-        "training rows x log2(classes)",
-        "upper bound",
-        "Every label is kept, as in a dictionary. One neighbour gives them all back, where no two "
-        "rows are equal; a vote among several does not.",
-    ),
-    "convolution": LearnerRule(
-        "first layer: parameters; later layers: the lesser of parameters and units that reach them",
-        "upper bound",
-        "The four rules, with a weight that is used at many places counted once. As for every "
-        "network, they take a unit for one bit, which a ReLU can exceed.",
-    ),
-}
 
 
 def linear_bits(features: int, classes: int) -> int:
