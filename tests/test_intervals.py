@@ -1,7 +1,5 @@
 """The intervals against scipy, the textbook formula, published values and simulated coverage."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -95,13 +93,6 @@ def test_published_wilson_intervals():
     ]:
         interval = intervals.wilson_interval(successes, trials)
         assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_results_become_json():
-    for result in (intervals.mean_interval([1, 2]), intervals.wilson_interval(np.int64(3), 4)):
-        kept = result.to_dict()
-        assert json.loads(json.dumps(kept)) == kept
-    assert kept["share"] == 0.75
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ of a test set, one model's accuracy is a proportion and has Wilson's interval. (
 percentile bootstrap that claims 95 % covers about 85 %; Student's t keeps its word.)
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +26,6 @@ class MeanInterval:
     def __str__(self) -> str:
         """Mean, interval and n, such as 0.8853 [0.8821, 0.8885], n = 5."""
         return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}], n = {self.n}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain Python values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -54,10 +49,6 @@ class Proportion:
             f"{self.share:.4f} [{self.low:.4f}, {self.high:.4f}], "
             f"{self.successes:,} of {self.trials:,}"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields and the share as plain Python values."""
-        return asdict(self) | {"share": self.share}
 
 
 def mean_interval(samples: npt.ArrayLike, confidence: float = 0.95) -> MeanInterval:

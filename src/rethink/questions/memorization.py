@@ -13,11 +13,10 @@ arXiv:1708.06019; the four rules of Friedland, Metere and Krell, arXiv:1810.0232
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import comb
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +42,6 @@ class Yardsticks:
         """Twice the parameters; for one neuron the MK dimension."""
         return 2 * self.parameters
 
-    def to_dict(self) -> dict[str, Any]:
-        """The fields and `twice` as plain Python values."""
-        return asdict(self) | {"twice": self.twice}
-
 
 @dataclass(frozen=True)
 class HalfPoint:
@@ -65,10 +60,6 @@ class HalfPoint:
     def __str__(self) -> str:
         """Half point and interval, such as 34.1 [32.9, 35.4]."""
         return f"{self.half:.1f} [{self.low:.1f}, {self.high:.1f}]"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain Python values."""
-        return asdict(self)
 
 
 def cover_count(n: int, d: int) -> int:
