@@ -25,7 +25,7 @@ def measure(
     digits: int | None = None,
     seed: int = 0,
     tell: Callable[[str], None] | None = None,
-) -> measurement.Card:
+) -> measurement.Measurement:
     """Measure labelled data before anything is trained: capacity, nulls, whether it is enough.
 
     Tables larger than memory are counted from the disk.
@@ -76,7 +76,7 @@ def _large(
     digits: int | None,
     seed: int,
     say: Callable[[str], None],
-) -> measurement.Card:
+) -> measurement.Measurement:
     """Measure a table larger than memory: all rows are counted, the rest is seen on a sample."""
     chosen = [*_unusual(choices), *(["header"] if header is not None else [])]
     if chosen:

@@ -27,7 +27,7 @@ from rethink import mec
 from rethink.errors import InputError
 from rethink.tables import disk_sort, row_sums
 from rethink.tables.disk_sort import Codes, Ints, Keys
-from rethink.tables.encode import Choices, clean, label_codes, near
+from rethink.tables.encode import Choices, did_you_mean, label_codes, missing_as_null
 from rethink.tables.sources import Files, _silent, files_of, reading
 from rethink.tables.table import Table, from_frame
 from rethink.tables.text_files import MAX_LINE
@@ -202,7 +202,9 @@ def _open(files: Files, target: str | None, before: _Source | None = None) -> _S
         )
     target = first.names()[-1] if target is None else target
     if target not in first:
-        raise InputError(f"there is no column {target!r} for the labels{near(target, [*first])}")
+        raise InputError(
+            f"there is no column {target!r} for the labels{did_you_mean(target, [*first])}"
+        )
     if not parquet and f"{target}_duplicated_0" in first:  # as Polars calls the second one
         raise InputError(
             f"several columns are called {target!r}; give the labels a name of their own"
@@ -366,7 +368,7 @@ class _Rows:
     def classes(self) -> tuple[Ints, tuple[str, ...], Ints, list[str]]:
         """Return the class of each code, names of the classes, their rows, and notes on them."""
         target, counts = self._table.target, self._counts[: len(self._codes)]
-        labels = clean(pl.Series(target, list(self._codes), dtype=self._type), Choices())
+        labels = missing_as_null(pl.Series(target, list(self._codes), dtype=self._type), Choices())
         if labels.null_count():
             unknown = int(counts[labels.is_null().to_numpy()].sum())
             raise InputError(

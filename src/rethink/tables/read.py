@@ -56,7 +56,7 @@ def read(
             return sources.npz(paths[0], choices)
         case "Parquet":
             return from_frame(sources.parquet(paths), target, choices, name)
-    text = text_files.read(
+    text = text_files.read_text(
         paths, header, choices.delimiter, choices.encoding, choices.missing_values
     )
     divided = text_files.DELIMITERS.get(text.delimiter, repr(text.delimiter))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rethink.errors import InputError
 from rethink.tables import bundled, text_files
-from rethink.tables.encode import Choices, near
+from rethink.tables.encode import Choices, did_you_mean
 from rethink.tables.table import Table, from_matrix
 
 # By name, what `torchvision.datasets` calls them.
@@ -242,7 +242,7 @@ def find(name: str) -> str:
         here = sorted(map(str, Path(name).parent.iterdir()))
     except OSError:
         raise InputError(f"there is no {name!r}, nor a folder that it could be in") from None
-    raise InputError(f"there is no {name!r}{near(name, [*here, *NAMED])}")
+    raise InputError(f"there is no {name!r}{did_you_mean(name, [*here, *NAMED])}")
 
 
 def named(name: str, choices: Choices) -> Table:
