@@ -29,6 +29,16 @@ def held_against_the_contract(folder):
     return done.returncode, done.stdout + done.stderr
 
 
+def held_with(folder, file, line):
+    """Return the same of a copy of the package in which a module has one line more."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, folder / "src" / "rethink", ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    with (folder / "src" / "rethink" / file).open("a", encoding="utf-8") as module:
+        module.write(f"\n\n{line}\n")
+    return held_against_the_contract(folder)
+
+
 def test_no_module_imports_from_a_higher_wing():
     code, said = held_against_the_contract(ROOT)
     assert code == 0, said
@@ -43,17 +53,18 @@ def test_no_module_imports_from_a_higher_wing():
     ],
 )
 def test_an_import_from_a_higher_wing_is_found_and_named(tmp_path, file, line):
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PACKAGE, tmp_path / "src" / "rethink", ignore=ignore)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    with (tmp_path / "src" / "rethink" / file).open("a", encoding="utf-8") as module:
-        module.write(f"\n\n{line}\n")
-
-    code, said = held_against_the_contract(tmp_path)
+    code, said = held_with(tmp_path, file, line)
 
     lower = "rethink." + file.removesuffix(".py").replace("/", ".")
     assert code == 1
     assert f"{lower} -> rethink." in said
+
+
+def test_a_circle_inside_a_wing_is_found_and_named(tmp_path):
+    line = "def late():\n    from rethink.instrument import measurement"
+    code, said = held_with(tmp_path, "instrument/screen.py", line)
+    assert code == 1
+    assert ".screen -> .measurement" in said
 
 
 def test_every_module_has_its_tests_at_the_same_place():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rethink import mec
 from rethink.instrument import class_orders
-from rethink.instrument.class_orders import Need, Order
+from rethink.instrument.class_orders import LearnerEstimate, Order
 
 
 def blobs(rows, gap, classes=3, columns=5, seed=0):
@@ -115,20 +115,22 @@ def test_a_file_sorted_by_label_does_not_decide_ties():
     assert abs(found.share - 0.5) < 0.05
 
 
-def need(share, counts, rows=1_000):
+def estimate(share, counts, rows=1_000):
     counts = np.array(counts)
     n = int(counts.sum())
     null = mec.null(counts)
     order = Order(
         "any", rows, share * (rows - 1), rows - 1, null.total / (n - 1) * (rows - 1), 10.0
     )
-    return Need("any", order, n, mec.dictionary_bits(counts) / n, len(counts), counts.max() / n)
+    return LearnerEstimate(
+        "any", order, n, mec.dictionary_bits(counts) / n, len(counts), counts.max() / n
+    )
 
 
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=8), st.floats(0, 1), st.floats(0, 1))
 @settings(max_examples=200, deadline=None)
 def test_a_bound_lies_below_the_dictionary_and_grows_with_the_share(counts, one, other):
-    low, high = (need(share, counts).bits(share) for share in sorted((one, other)))
+    low, high = (estimate(share, counts).bits(share) for share in sorted((one, other)))
     dictionary = mec.dictionary_bits(np.array(counts))
     assert low <= high + 1e-9
     assert high <= max(dictionary, np.log2(len(counts))) + 1e-9
@@ -136,7 +138,7 @@ def test_a_bound_lies_below_the_dictionary_and_grows_with_the_share(counts, one,
 
 def test_fano_by_hand():
     # Ten balanced classes, a fifth of neighbours differ: h(.2) + .2 log2 9 bits a label.
-    found = need(0.2, [100] * 10)
+    found = estimate(0.2, [100] * 10)
     assert found.bits(0.2) == pytest.approx(1_000 * (0.721928 + 0.2 * 3.169925), rel=1e-5)
     assert found.bits(0.9) == pytest.approx(1_000 * np.log2(10))
     assert found.bits(0.0) == np.log2(10)
@@ -144,9 +146,9 @@ def test_fano_by_hand():
 
 def test_errors_are_over_those_of_naming_the_commonest_class():
     # A tenth of rows with a class of its own: a share of .05 is half of what naming errs.
-    assert need(0.05, [900, 100]).to_dict()["overfit_risk"] == pytest.approx(0.5)
-    assert need(0.15, [900, 100]).to_dict()["overfit_risk"] == 1
-    assert np.isnan(need(0.0, [50]).to_dict()["overfit_risk"])
+    assert estimate(0.05, [900, 100]).to_dict()["overfit_risk"] == pytest.approx(0.5)
+    assert estimate(0.15, [900, 100]).to_dict()["overfit_risk"] == 1
+    assert np.isnan(estimate(0.0, [50]).to_dict()["overfit_risk"])
 
 
 def test_weak_classes_are_seen_by_ranks_and_noise_is_not():
@@ -189,7 +191,7 @@ def test_intervals_cover_what_they_say():
 def test_labels_in_random_order_generalize_to_one_bit_a_bit():
     counts = [700, 300]
     share = mec.null(counts).total / 999
-    found = need(share, counts).to_dict()
+    found = estimate(share, counts).to_dict()
     assert found["expected_generalization"] == pytest.approx(1)
     assert found["overfit_risk"] == 1
     assert found["expected_resilience_db"] == pytest.approx(0)
@@ -205,7 +207,9 @@ def test_the_bound_holds_where_the_truth_is_known():
     labels = np.where(rng.random(4_000) < 0.1, 1 - truth, truth)
     x = truth[:, None] * 10.0 + rng.normal(size=(4_000, 2))
     order = class_orders.nearest(x, labels)
-    found = Need("any", order, 4_000, mec.dictionary_bits(np.bincount(labels)) / 4_000, 2, 0.5)
+    found = LearnerEstimate(
+        "any", order, 4_000, mec.dictionary_bits(np.bincount(labels)) / 4_000, 2, 0.5
+    )
     conditional = 4_000 * -(0.1 * np.log2(0.1) + 0.9 * np.log2(0.9))
     assert found.bits(order.share) > conditional
     assert order.share == pytest.approx(2 * 0.1 * 0.9, abs=0.03)

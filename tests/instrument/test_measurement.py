@@ -136,7 +136,7 @@ def test_few_rows_and_one_class_have_no_verdict():
     x, y = blobs(19)
     assert measured(x, y).verdict == "too few"
     one = measured(x, np.zeros(19))
-    assert (one.verdict, one.dictionary_bits, one.needs) == ("one class", 0, ())
+    assert (one.verdict, one.dictionary_bits, one.estimates) == ("one class", 0, ())
     assert math.isnan(one.separation)
 
 

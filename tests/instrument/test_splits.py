@@ -10,7 +10,7 @@ def test_a_split_keeps_test_rows_out_and_every_class_in():
     y = np.array([0] * 60 + [1] * 39 + [2])
     x = np.zeros((100, 1))
     made = replace(planned(x, y), rows=50)
-    drawn = splits.split(y, made)
+    drawn = splits.split_table(y, made)
     assert drawn.train.shape == (3, 40) and drawn.test.shape == (3, 10)
     for train, test in zip(drawn.train, drawn.test, strict=True):
         assert len({*train.tolist(), *test.tolist()}) == 50

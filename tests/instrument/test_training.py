@@ -101,7 +101,7 @@ def test_contradictory_labels_are_never_stored():
     y = np.tile([0, 1], 60)
     made = planned(x, y, hidden=(0, 64), epochs=200)
     found = training.sweep(x, y, made)
-    for rows, share in zip(splits.split(y, made).train, found.train[-1], strict=True):
+    for rows, share in zip(splits.split_table(y, made).train, found.train[-1], strict=True):
         pairs = np.bincount(rows // 2, minlength=60)
         assert share <= ((pairs == 2).sum() + (pairs == 1).sum()) / made.train_rows
     assert found.test.mean() < 0.55

@@ -351,9 +351,9 @@ def test_sources_that_are_none(tmp_path):
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
     (tmp_path / "semicolons.csv").write_text("a;b\n1;2\n")
     for source, message in {
-        "nothing.parquet": "no file",
-        ".": "no regular file",
-        "a.*": "from Parquet or from CSV",
+        "nothing.parquet": "there is no",
+        ".": "from Parquet or from CSV",
+        "a.*": "files of several formats: Parquet, text",
         "[ab].parquet": "has other columns or types than",
         "[ab].csv": "has other columns or types than",
         "cut.parquet": "cannot be read",

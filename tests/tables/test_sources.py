@@ -449,3 +449,20 @@ def test_a_parquet_file_that_ends_the_process_is_refused(tmp_path, samples, monk
     monkeypatch.setattr(sources, "_PROBE", ending)
     with pytest.raises(InputError, match=r"t\.parquet cannot be read: it is damaged inside"):
         read(path)
+
+
+def test_a_source_is_looked_up_once(tmp_path, monkeypatch):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("x,y\n1,a\n2,b\n")
+    (tmp_path / "c.csv").mkdir()
+    files = sources.files_of(tmp_path / "*.csv")
+    assert (files.name, files.format) == (str(tmp_path / "*.csv"), "text")
+    assert files.paths == (tmp_path / "a.csv", tmp_path / "b.csv")
+    assert sources.files_of("Fashion_MNIST").data_set == "fashion-mnist"
+    assert sources.files_of(tmp_path).format == "folder of images"
+
+    usual = read(tmp_path / "*.csv")
+    for look in ("paths_of", "format_of"):
+        monkeypatch.setattr(sources, look, None)
+    assert sources.files_of(files) is files
+    assert read(files).report == usual.report

@@ -19,7 +19,7 @@ from rethink.book import card_html, notebooks
 from rethink.book.page_note import LIBRARIES, commit, versions
 from rethink.book.pages import Edition, PressError, settings
 from rethink.errors import InputError
-from rethink.instrument.command import read, reading
+from rethink.instrument.command import read_table, reading_status
 from rethink.paths import DISTRIBUTION, write_bytes, write_text
 from rethink.progress import console
 from rethink.tables import sources
@@ -55,8 +55,8 @@ def card(
             f"{source} is larger than is read into memory; `rethink measure` takes it, and a card "
             "can be made of a random part of its rows"
         )
-    with console.status(reading(source)):
-        table = read(source, target, options)
+    with console.status(reading_status(source)):
+        table = read_table(source, target, options)
     plan = training.plan(
         len(table.labels), table.features.shape[1], len(table.classes), minutes, seeds, table.shape
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rethink.data import Dataset
 from rethink.instrument import measurement, training
 from rethink.instrument.budget import plan as plan_for
-from rethink.instrument.splits import split
+from rethink.instrument.splits import split_table
 from rethink.tables import read
 
 BUNDLED = ("iris", "wine", "breast-cancer", "digits")
@@ -61,10 +61,10 @@ def run(data: Dataset, name: str, seeds: int) -> dict[str, NDArray[Any]]:
     n, d = table.features.shape
     plan = plan_for(n, d, len(table.classes), MINUTES, seeds, table.shape)
     # As many rows as the learners have.
-    rows = np.sort(split(table.labels, plan).train[0])
+    rows = np.sort(split_table(table.labels, plan).train[0])
     trained = replace(table, features=table.features[rows], labels=table.labels[rows])
     measured = measurement.measure(trained)
-    foreseen = [need.to_dict() for need in measured.needs]
+    foreseen = [estimate.to_dict() for estimate in measured.estimates]
     sweep = training.sweep(table.features, table.labels, plan)
     others = training.learners(table.features, table.labels, plan)
     assert sweep is not None and others is not None  # no deadline is given

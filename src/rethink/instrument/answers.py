@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rethink.instrument import training
-from rethink.instrument.measurement import VERDICTS, Card
+from rethink.instrument.measurement import ENOUGH_DATA, Measurement
 from rethink.intervals import mean_interval, paired_difference
 
 LATE = "left out: the time was up"
@@ -62,7 +62,7 @@ def best_learner(learners: training.Learners | None) -> int | None:
 
 
 def nine(
-    measured: Card,
+    measured: Measurement,
     sweep: training.Sweep,
     learners: training.Learners | None,
     noise: training.Resilience | None,
@@ -130,11 +130,11 @@ def _success(
     return text, f"naming the commonest class {percent(sweep.guess)}"
 
 
-def _capacity(measured: Card) -> tuple[str, str]:
+def _capacity(measured: Measurement) -> tuple[str, str]:
     bits, t, null = measured.dictionary_bits, measured.thresholds.total, measured.null
     text = f"the labels hold {bits:,.0f} bits"
-    if measured.needs:
-        least = min(measured.needs, key=lambda need: need.bits(need.order.share))
+    if measured.estimates:
+        least = min(measured.estimates, key=lambda estimate: estimate.bits(estimate.order.share))
         needed = least.bits(least.order.share)
         text += f"; the features leave some {needed:,.0f} open at the most, by the "
         text += least.order.name
@@ -156,8 +156,8 @@ def _resilience(noise: training.Resilience | None) -> tuple[str, str]:
     return text, f"networks of shuffled labels have {blind} right, over all levels of noise"
 
 
-def _enough(measured: Card, curve: training.Curve | None) -> tuple[str, str]:
-    text = VERDICTS[measured.verdict]
+def _enough(measured: Measurement, curve: training.Curve | None) -> tuple[str, str]:
+    text = ENOUGH_DATA[measured.verdict]
     if curve is None:
         return text, "no learning curve: the time was up"
     gain = between(100 * (curve.test[-1] - curve.test[-2]), 1, " points")

@@ -5,7 +5,7 @@ numbers. One ladder leads from the least work that means something to the most t
 quantity on it only grows, and a plan is the highest rung whose estimated seconds fit.
 
 The seconds come from a cost model with few constants, measured once on one core of a server of the
-year 2026. They are a guess for other machines; `rethink.trials` takes deadlines for slower ones.
+year 2026. They are a guess for other machines; `training` takes deadlines for slower ones.
 """
 
 from collections.abc import Iterator

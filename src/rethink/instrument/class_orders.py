@@ -91,7 +91,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Need:
+class LearnerEstimate:
     """What the features leave open of the labels, by the order that stands for a kind of learner.
 
     Attributes:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from rethink.errors import InputError, printable
 from rethink.instrument import entry
-from rethink.instrument.measurement import Card
+from rethink.instrument.measurement import Measurement
 from rethink.progress import console
 from rethink.tables import read as tables
 from rethink.tables.table import Choices, Table
@@ -54,7 +54,7 @@ def options(
     return found if header is None else found | {"header": header}
 
 
-def read(source: str, target: str | None, options: dict[str, Any]) -> Table:
+def read_table(source: str, target: str | None, options: dict[str, Any]) -> Table:
     """Read a table as the command line was told to.
 
     Raises:
@@ -71,7 +71,7 @@ def measure(
     options: dict[str, Any],
     digits: int | None = None,
     seed: int = 0,
-) -> Card:
+) -> Measurement:
     """Measure a source; tables larger than memory are counted from the disk.
 
     Raises:
@@ -79,7 +79,7 @@ def measure(
     """
     rest = dict(options)
     header = rest.pop("header", None)
-    with console.status(reading(source)) as status:
+    with console.status(reading_status(source)) as status:
 
         def tell(words: str) -> None:
             status.update(Text(f"{printable(source)}: {words}"))
@@ -87,7 +87,7 @@ def measure(
         return entry.measure(source, None, target, header, Choices(**rest), digits, seed, tell)
 
 
-def reading(source: str) -> Text:
+def reading_status(source: str) -> Text:
     """Return what is said while a source is read."""
     # As text: brackets in a name are no markup.
     return Text(f"reading {printable(source)}")
@@ -115,7 +115,7 @@ def missed(measured: dict[str, Any], limits: dict[str, float], over: bool = Fals
     """Say which measures are under their limits, or over them.
 
     Args:
-        measured: what `Card.to_dict` returns.
+        measured: what `Measurement.to_dict` returns.
         limits: value by name, a part of a part as ``null.z``.
         over: whether the limits are upper ones.
 

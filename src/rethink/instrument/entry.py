@@ -10,6 +10,7 @@ from rethink.instrument import measurement
 from rethink.tables import large_tables
 from rethink.tables.encode import Choices
 from rethink.tables.read import from_arrays, read
+from rethink.tables.sources import Files, files_of
 from rethink.tables.table import Table
 
 _USUAL = Choices()
@@ -24,7 +25,7 @@ def measure(
     digits: int | None = None,
     seed: int = 0,
     tell: Callable[[str], None] | None = None,
-) -> measurement.Card:
+) -> measurement.Measurement:
     """Measure labelled data before anything is trained: capacity, nulls, whether it is enough.
 
     Tables larger than memory are counted from the disk.
@@ -51,9 +52,10 @@ def measure(
 
     if isinstance(source, str | Path):
         _refuse(f"{source} has its labels itself", y=y)
-        if large_tables.is_large(source):
-            return _large(source, target, header, choices, digits, seed, say)
-        table = read(source, target, header, choices)
+        files = files_of(source)
+        if large_tables.is_large(files):
+            return _large(files, target, header, choices, digits, seed, say)
+        table = read(files, target, header, choices)
     elif isinstance(source, Table):
         _refuse("the table is read already", y=y, target=target, header=header)
         _refuse("the table is read already", **_unusual(choices))
@@ -67,19 +69,19 @@ def measure(
 
 
 def _large(
-    source: str | Path,
+    files: Files,
     target: str | None,
     header: bool | None,
     choices: Choices,
     digits: int | None,
     seed: int,
     say: Callable[[str], None],
-) -> measurement.Card:
+) -> measurement.Measurement:
     """Measure a table larger than memory: all rows are counted, the rest is seen on a sample."""
     chosen = [*_unusual(choices), *(["header"] if header is not None else [])]
     if chosen:
         raise InputError(
-            f"{source} is larger than is read into memory; of such tables only numbers without "
+            f"{files.name} is larger than is read into memory; of such tables only numbers without "
             f"gaps are counted, and {', '.join(chosen)} cannot be chosen"
         )
 
@@ -87,7 +89,7 @@ def _large(
         say(f"{text}: {share:.0%}")
 
     say("counting")
-    found = large_tables.count(source, target, seed=seed, digits=digits, show=show)
+    found = large_tables.count(files, target, seed=seed, digits=digits, show=show)
 
     say("measuring a random sample of the rows")
     return measurement.extend(

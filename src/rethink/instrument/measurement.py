@@ -1,6 +1,6 @@
 """What can be said of a labelled table before anything is trained: `measure`.
 
-The counts of Algorithm 1 are the report's, with their null; `rethink.orders` has what sees the
+The counts of Algorithm 1 are the report's, with their null; `class_orders` has what sees the
 classes. What is expected of learners is an estimate by these counts, not a measurement.
 """
 
@@ -15,21 +15,21 @@ import numpy.typing as npt
 from rethink import mec
 from rethink.errors import InputError
 from rethink.instrument import class_orders, screen
-from rethink.instrument.class_orders import Need, Order
+from rethink.instrument.class_orders import LearnerEstimate, Order
 from rethink.intervals import wilson_interval
 from rethink.tables import row_sums
 from rethink.tables.table import Report, Table
 
 SHARES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)  # of the rows, as Brainome's progression has them
 REPEATS = 20  # random subsets of each share
-LEARNERS = {
+STAND_INS = {
     "decision tree": "best column",
     "random forest": "nearest neighbour",
     "multilayer perceptron": "fitted lines",
 }
 SIGNAL = 3.0  # standard deviations below chance that count as seeing the classes
 SIGNAL_P = 0.0027  # what as many standard deviations are on both sides
-VERDICTS = {
+ENOUGH_DATA = {
     "one class": "There is nothing to learn: all labels are the same.",
     "too few": "Too few rows to tell whether there are enough.",
     "no signal": "No sign of the classes is found here; a weak or hidden one would not show.",
@@ -39,7 +39,7 @@ VERDICTS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Card:
+class Measurement:
     """All that is measured before training. `to_dict` documents and names it for `--json`."""
 
     report: Report
@@ -91,19 +91,21 @@ class Card:
         return 1 - order.share / order.null_share if order and order.null else math.nan
 
     @property
-    def needs(self) -> tuple[Need, ...]:
+    def estimates(self) -> tuple[LearnerEstimate, ...]:
         """What three kinds of learner have to store."""
         entropy = self.dictionary_bits / self.instances
-        found = [(learner, self.order(name)) for learner, name in LEARNERS.items()]
+        found = [(learner, self.order(name)) for learner, name in STAND_INS.items()]
         return tuple(
-            Need(learner, order, self.instances, entropy, len(self.classes), self.best_guess)
+            LearnerEstimate(
+                learner, order, self.instances, entropy, len(self.classes), self.best_guess
+            )
             for learner, order in found
             if order is not None
         )
 
     @property
     def verdict(self) -> str:
-        """One of `VERDICTS`: whether there is enough data, by nearest neighbours.
+        """One of `ENOUGH_DATA`: whether there is enough data, by nearest neighbours.
 
         "growing" if from half of the rows to all the count of differing neighbours falls by more
         than twice the square root of the rows whose answer turned; of tables where nothing falls
@@ -183,8 +185,8 @@ class Card:
             "turned": self.turned,
             "column_p": self.column_p,
             "separation": self.separation,
-            "learners": [need.to_dict() for need in self.needs],
-            "enough_data": {"verdict": self.verdict, "sentence": VERDICTS[self.verdict]},
+            "learners": [estimate.to_dict() for estimate in self.estimates],
+            "enough_data": {"verdict": self.verdict, "sentence": ENOUGH_DATA[self.verdict]},
             "duplicates": self.report.duplicates,
             "contradictions": self.report.contradictions,
             "table": self.report.to_dict(),
@@ -216,7 +218,7 @@ class Card:
         return ax
 
 
-def measure(table: Table, digits: int | None = None, seed: int = 0) -> Card:
+def measure(table: Table, digits: int | None = None, seed: int = 0) -> Measurement:
     """Measure a table that is in memory.
 
     Args:
@@ -232,7 +234,7 @@ def measure(table: Table, digits: int | None = None, seed: int = 0) -> Card:
     names = np.arange(len(table.classes))
     if not np.array_equal(np.unique(codes), names):
         raise InputError("each class of the table must occur in its labels")
-    return _card(
+    return _measure(
         table,
         mec.thresholds(sums, codes, features=d),
         mec.thresholds_in_order(sums, codes, features=d),
@@ -250,7 +252,7 @@ def extend(
     decimals: int | None,
     digits: int | None = None,
     seed: int = 0,
-) -> Card:
+) -> Measurement:
     """Measure a table larger than memory from its counts and a random sample of its rows.
 
     Args:
@@ -262,7 +264,7 @@ def extend(
         seed: as for `measure`.
     """
     steps = _progression(row_sums.cut(*sample.sums(), digits)[0], sample.labels, seed)
-    return _card(sample, thresholds, in_order, steps, decimals, digits, seed)
+    return _measure(sample, thresholds, in_order, steps, decimals, digits, seed)
 
 
 def _progression(
@@ -274,7 +276,7 @@ def _progression(
     return mec.progression(sums, labels, shares, REPEATS if len(labels) < 10**6 else 2, seed)
 
 
-def _card(
+def _measure(
     table: Table,
     thresholds: mec.Thresholds,
     in_order: mec.Thresholds,
@@ -282,7 +284,7 @@ def _card(
     decimals: int | None,
     digits: int | None,
     seed: int,
-) -> Card:
+) -> Measurement:
     instances, n = thresholds.instances, len(table.labels)
     found: list[Order | None] = []
     growth: list[Order] = []
@@ -305,7 +307,7 @@ def _card(
             *growth[-1:],
         ]
         best = tuple(table.columns[i] for i in chosen)
-    return Card(
+    return Measurement(
         report=table.report,
         columns=table.columns,
         classes=table.classes,

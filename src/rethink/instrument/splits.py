@@ -22,14 +22,14 @@ _LIMIT = 10.0  # standard deviations beyond which an input does not go
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class TableSplit:
     """Rows of the table by their place in it; no row of a seed is in both."""
 
     train: Ints  # shape (S, m)
     test: Ints  # shape (S, k)
 
 
-def split(labels: Labels, plan: Plan) -> Split:
+def split_table(labels: Labels, plan: Plan) -> TableSplit:
     """Draw each seed's rows: four fifths to train on, the others to test.
 
     The first row drawn of each class goes to training, so that every class occurs there, and a
@@ -54,7 +54,7 @@ def split(labels: Labels, plan: Plan) -> Split:
         # Mixed, since a learning curve takes the rows from the beginning.
         train.append(rng.permutation(np.concatenate([order[first], rest[:few]])))
         test.append(rest[few : few + plan.test_rows])
-    return Split(np.stack(train), np.stack(test))
+    return TableSplit(np.stack(train), np.stack(test))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Inputs:
     test: Ints  # shape (S, k)
 
     @classmethod
-    def of(cls, features: Features, labels: Labels, plan: Plan) -> "Inputs":
+    def from_table(cls, features: Features, labels: Labels, plan: Plan) -> "Inputs":
         """Split a table and standardise it.
 
         Raises:
@@ -75,7 +75,7 @@ class Inputs:
                 are all the same.
         """
         x, y = check(features, labels, plan)
-        drawn = split(y, plan)
+        drawn = split_table(y, plan)
         rows = np.concatenate([drawn.train, drawn.test], axis=1)
         values = np.empty((rows.size, plan.features), np.float32)
         for seed, own in enumerate(rows):

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from rethink import information, mec
 from rethink.instrument.budget import BATCH, DECIBELS, SHARES, Plan, plan
 from rethink.instrument.results import Curve, Doubts, Learners, Resilience, Sweep
-from rethink.instrument.splits import Features, Inputs, Ints, Labels, check, scaled, split
+from rethink.instrument.splits import Features, Inputs, Ints, Labels, check, scaled, split_table
 from rethink.questions import damage
 from rethink.questions.label_issues import ALTERED, find_issues
 from rethink.questions.learners import LEARNERS
@@ -49,7 +49,7 @@ def doubtful_labels(
     Source: Northcutt, Jiang and Chuang, Journal of Artificial Intelligence Research 70 (2021).
     """
     x, y = check(features, labels, plan)
-    drawn = split(y, plan)
+    drawn = split_table(y, plan)
     n, c = len(y), plan.classes
     scores: dict[str, list[float]] = {
         name: [] for name in ("accuracy", "issues", "flagged", "recall", "precision")
@@ -113,7 +113,7 @@ def sweep(
     seed can be far from chance where rows lie in few clusters, as each gets one answer: it is the
     mean over seeds that must agree, within its interval.
     """
-    inputs = Inputs.of(features, labels, plan)
+    inputs = Inputs.from_table(features, labels, plan)
     s, c = plan.seeds, plan.classes
     answers = np.concatenate([np.tile(inputs.labels, (s, 1)), inputs.shuffled()])
     # The same members twice: weights and order of the rows are those of the true labels' networks.
@@ -163,7 +163,7 @@ def resilience(
     Gaussian noise, the same strength in every column, on the standardised inputs of the test rows:
     at 0 dB as much noise as there is signal. Training is without noise. Each seed has its own.
     """
-    inputs = Inputs.of(features, labels, plan)
+    inputs = Inputs.from_table(features, labels, plan)
     s, c = plan.seeds, plan.classes
     truth = inputs.labels[inputs.test]
     clean: list[Any] = [inputs.values[rows] for rows in inputs.test]
@@ -202,7 +202,7 @@ def learning_curve(
     A share's rows are the first of a seed's training rows and so within those of a larger share;
     the test rows are the same. All rows are the sweep's own network. Larger shares come first.
     """
-    inputs = Inputs.of(features, labels, plan)
+    inputs = Inputs.from_table(features, labels, plan)
     truth, seeds = inputs.labels[inputs.test], range(plan.seeds)
     hidden = sweep.networks.recipe.hidden
     units = hidden[0] if hidden else 0
@@ -240,7 +240,7 @@ def learners(
     are standardised as they are for networks.
     """
     x, y = check(features, labels, plan)
-    drawn = split(y, plan)
+    drawn = split_table(y, plan)
     found: list[list[tuple[float, ...]]] = []
     with threadpool_limits(1), warnings.catch_warnings():
         # So many steps must do: logistic regression may not have settled.

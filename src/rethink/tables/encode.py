@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rethink.errors import InputError
 from rethink.tables import text_files
-from rethink.tables.text_files import known
+from rethink.tables.text_files import text_or_null
 
 Kind = Literal["number", "boolean", "date", "category", "drop"]
 _MAX_FRACTIONS = 20  # more labels with fractions than these are taken for a measured quantity
@@ -88,7 +88,7 @@ class Column:
     missing: int = 0
 
 
-def near(name: str, names: list[str]) -> str:
+def did_you_mean(name: str, names: list[str]) -> str:
     """Return the names nearest to one, as the end of a sentence."""
     folded = {n.casefold(): n for n in reversed(names)}
     likely = [folded[f] for f in difflib.get_close_matches(name.casefold(), folded, 3, 0.6)]
@@ -98,11 +98,11 @@ def near(name: str, names: list[str]) -> str:
     return f"; there are {', '.join(map(repr, names[:6]))}{more}"
 
 
-def clean(series: pl.Series, choices: Choices) -> pl.Series:
+def missing_as_null(series: pl.Series, choices: Choices) -> pl.Series:
     """Return a column with null for what is missing, text without surrounding spaces."""
     if series.dtype == pl.String:
         frame = series.to_frame()
-        return frame.select(known(pl.col(series.name), choices.missing_values)).to_series()
+        return frame.select(text_or_null(pl.col(series.name), choices.missing_values)).to_series()
     if series.dtype.is_float():
         return series.fill_nan(None)
     return series
@@ -129,7 +129,7 @@ def type_columns(
                 columns.append(_numbers(numbers, column, notes))
                 kinds.append("number")
                 continue
-        column, kind = _typed_one(clean(column, choices), wanted, choices, notes)
+        column, kind = _typed_one(missing_as_null(column, choices), wanted, choices, notes)
         columns.append(column)
         kinds.append(kind)
     return pl.DataFrame(columns), kinds

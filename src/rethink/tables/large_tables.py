@@ -27,8 +27,8 @@ from rethink import mec
 from rethink.errors import InputError
 from rethink.tables import disk_sort, row_sums
 from rethink.tables.disk_sort import Codes, Ints, Keys
-from rethink.tables.encode import Choices, clean, label_codes, near
-from rethink.tables.sources import _silent, format_of, paths_of, reading
+from rethink.tables.encode import Choices, did_you_mean, label_codes, missing_as_null
+from rethink.tables.sources import Files, _silent, files_of, reading
 from rethink.tables.table import Table, from_frame
 from rethink.tables.text_files import MAX_LINE
 
@@ -57,29 +57,27 @@ class Streamed:
     seconds: float  # wall time
 
 
-def is_large(source: str | Path, limit: int = LARGE) -> bool:
+def is_large(source: str | Path | Files, limit: int = LARGE) -> bool:
     """Tell at the cost of a look at the files whether a table should be streamed.
 
     A Parquet table is large if its rows times columns of 8 bytes exceed `limit`, a text file if it
     does itself. What is neither is not large.
     """
     try:
-        paths = paths_of(source)
-        if not paths or not all(path.is_file() for path in paths):
-            return False
-        kinds = {format_of(path) for path in paths}
-        if kinds == {"Parquet"}:
-            with reading(str(source)), _silent():
-                scan = pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+        files = files_of(source)
+        if files.format == "Parquet":
+            with reading(files.name), _silent():
+                scan = pl.scan_parquet(list(files.paths), glob=False, hive_partitioning=False)
                 width = len(scan.collect_schema())
                 return int(scan.select(pl.len()).collect().item()) * width * 8 > limit
-        return kinds == {"text"} and sum(path.stat().st_size for path in paths) > limit
+        size = sum(path.stat().st_size for path in files.paths)
+        return files.format == "text" and size > limit
     except (InputError, OSError):
         return False  # whoever reads it says what is wrong
 
 
 def count(
-    source: str | Path,
+    source: str | Path | Files,
     target: str | None = None,
     sample: int = 20_000,
     seed: int = 0,
@@ -116,13 +114,14 @@ def count(
     start = time.perf_counter()
     if sample < 1:
         raise InputError(f"sample must be 1 or more rows, but {sample!r} was passed")
-    table = _open(source, target)
+    files = files_of(source)
+    table = _open(files, target)
     progress = _Progress(show)
     try:
         found = _count(table, sample, seed, digits, progress)
     except _WrongTypes:
         # The first rows told the types: all integers are now read as floats, and labels as text.
-        found = _count(_open(source, target, table), sample, seed, digits, progress)
+        found = _count(_open(files, target, table), sample, seed, digits, progress)
     progress("counted", 1.0, now=True)
     return replace(found, seconds=time.perf_counter() - start)
 
@@ -154,18 +153,12 @@ class _Source(NamedTuple):
     inferred: bool  # whether types were told by the first rows of a text
 
 
-def _open(source: str | Path, target: str | None, before: _Source | None = None) -> _Source:
+def _open(files: Files, target: str | None, before: _Source | None = None) -> _Source:
     """Check everything that can be checked before reading; `before` has types that were wrong."""
-    paths, name = paths_of(source), str(source)
-    if not paths:
-        raise InputError(f"there is no file {name!r}")
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"{path} is no regular file; write what it gives into a file first")
-    kinds = {format_of(path) for path in paths}
-    if kinds not in ({"Parquet"}, {"text"}):
+    paths, name = list(files.paths), files.name
+    if files.format not in ("Parquet", "text"):
         raise InputError(f"{name}: tables larger than memory are read from Parquet or from CSV")
-    parquet = kinds == {"Parquet"}
+    parquet = files.format == "Parquet"
     for path in () if parquet else paths:
         with reading(str(path)), path.open("rb") as file:
             start = file.read(MAX_LINE)
@@ -209,7 +202,9 @@ def _open(source: str | Path, target: str | None, before: _Source | None = None)
         )
     target = first.names()[-1] if target is None else target
     if target not in first:
-        raise InputError(f"there is no column {target!r} for the labels{near(target, [*first])}")
+        raise InputError(
+            f"there is no column {target!r} for the labels{did_you_mean(target, [*first])}"
+        )
     if not parquet and f"{target}_duplicated_0" in first:  # as Polars calls the second one
         raise InputError(
             f"several columns are called {target!r}; give the labels a name of their own"
@@ -373,7 +368,7 @@ class _Rows:
     def classes(self) -> tuple[Ints, tuple[str, ...], Ints, list[str]]:
         """Return the class of each code, names of the classes, their rows, and notes on them."""
         target, counts = self._table.target, self._counts[: len(self._codes)]
-        labels = clean(pl.Series(target, list(self._codes), dtype=self._type), Choices())
+        labels = missing_as_null(pl.Series(target, list(self._codes), dtype=self._type), Choices())
         if labels.null_count():
             unknown = int(counts[labels.is_null().to_numpy()].sum())
             raise InputError(

@@ -10,7 +10,7 @@ from typing import Any
 from rethink.errors import InputError
 from rethink.tables import sources, text_files
 from rethink.tables.encode import Choices
-from rethink.tables.sources import NAMED
+from rethink.tables.sources import NAMED, Files, files_of
 from rethink.tables.table import Column, Report, Table, from_frame, from_matrix
 
 __all__ = [
@@ -21,7 +21,7 @@ _USUAL = Choices()
 
 
 def read(
-    source: str | Path,
+    source: str | Path | Files,
     target: str | None = None,
     header: bool | None = None,
     choices: Choices = _USUAL,
@@ -29,8 +29,8 @@ def read(
     """Read a table from a file, several files, a folder of images or a data set's name.
 
     Args:
-        source: a path, a pattern such as `parts/*.csv`, or one of `NAMED`. What a file is shows in
-            its first bytes, whatever its name.
+        source: a path, a pattern such as `parts/*.csv`, or one of `NAMED`, or what `files_of` found
+            of it. What a file is shows in its first bytes, whatever its name.
         target: the column of labels; the last one if None. Without names, columns count from 1.
         header: whether a text file's first line has names; found out if None.
         choices: what to do in other ways than usual.
@@ -39,42 +39,29 @@ def read(
         InputError: there is no such table, or not one that can be read in one way only, or a choice
             does not apply to what was found.
     """
-    path, pattern = Path(source), str(source)
-    if not pattern:
-        raise InputError("the source is empty; name a file, a pattern, a folder or a data set")
-    there = sources.paths_of(pattern)
-    folder, paths = path.is_dir(), [p for p in there if not p.is_dir()]
-    for p in paths:
-        if not p.is_file():
-            raise InputError(f"{p} is no regular file; write what it gives into a file first")
-    formats = {sources.format_of(p): p for p in paths}
-    if len(formats) > 1:
-        raise InputError(f"{source} names files of several formats: {', '.join(sorted(formats))}")
-    name = "" if paths or folder else sources.find(pattern)
-    found = next(iter(formats), "folder of images" if folder else "named data set")
+    files = files_of(source)
+    name, found, paths = files.name, files.format, list(files.paths)
     if found != "text":
-        _only_text(choices, header, f"{source} ({found})")
+        _only_text(choices, header, f"{name} ({found})")
     if found not in ("text", "Parquet") and target is not None:
-        raise InputError(
-            f"{source} ({found}) has its labels apart: target (--target) does not apply"
-        )
+        raise InputError(f"{name} ({found}) has its labels apart: target (--target) does not apply")
     if found == "NPZ" and len(paths) > 1:
-        raise InputError(f"{source} names {len(paths)} NPZ files; only one can be read at a time")
+        raise InputError(f"{name} names {len(paths)} NPZ files; only one can be read at a time")
     match found:
         case "folder of images":
-            return sources.images(path, choices)
+            return sources.images(paths[0], choices)
         case "named data set":
-            return sources.named(name, choices)
+            return sources.named(files.data_set, choices)
         case "NPZ":
             return sources.npz(paths[0], choices)
         case "Parquet":
-            return from_frame(sources.parquet(paths), target, choices, pattern)
-    text = text_files.read(
+            return from_frame(sources.parquet(paths), target, choices, name)
+    text = text_files.read_text(
         paths, header, choices.delimiter, choices.encoding, choices.missing_values
     )
     divided = text_files.DELIMITERS.get(text.delimiter, repr(text.delimiter))
     first = "names in the first line" if text.header else "no names in the first line"
-    how = f"{source} ({text.encoding}, divided at {divided}, {first})"
+    how = f"{name} ({text.encoding}, divided at {divided}, {first})"
     return from_frame(text.frame, target, choices, how, text.notes, text.header)
 
 

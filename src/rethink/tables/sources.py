@@ -15,7 +15,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rethink.errors import InputError
 from rethink.tables import bundled, text_files
-from rethink.tables.encode import Choices, near
+from rethink.tables.encode import Choices, did_you_mean
 from rethink.tables.table import Table, from_matrix
 
 # By name, what `torchvision.datasets` calls them.
@@ -57,6 +57,43 @@ def paths_of(source: str | Path) -> list[Path]:
     except (OSError, ValueError) as error:  # a name too long, or with a null character
         why = getattr(error, "strerror", None) or error  # without the name once more
         raise InputError(f"{str(source)[:80]!r} is no path: {why}") from error
+
+
+class Files(NamedTuple):
+    """What a source names, looked up and looked into once."""
+
+    name: str  # as it was given
+    format: str  # text, Parquet, NPZ, folder of images or named data set
+    paths: tuple[Path, ...]  # regular files, or the folder; none of a data set
+    data_set: str = ""  # one of `NAMED`
+
+
+def files_of(source: str | Path | Files) -> Files:
+    """Return the files that a path or a pattern names, or the folder, or the data set.
+
+    Raises:
+        InputError: there is none, or files are of several formats, or no regular ones.
+    """
+    if isinstance(source, Files):
+        return source
+    name = str(source)
+    if not name:
+        raise InputError("the source is empty; name a file, a pattern, a folder or a data set")
+
+    found = paths_of(name)
+    if Path(name).is_dir():
+        return Files(name, "folder of images", (Path(name),))
+    paths = tuple(path for path in found if not path.is_dir())
+    if not paths:
+        return Files(name, "named data set", (), find(name))
+
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path} is no regular file; write what it gives into a file first")
+    formats = sorted({format_of(path) for path in paths})
+    if len(formats) > 1:
+        raise InputError(f"{name} names files of several formats: {', '.join(formats)}")
+    return Files(name, formats[0], paths)
 
 
 def format_of(path: Path) -> str:
@@ -205,7 +242,7 @@ def find(name: str) -> str:
         here = sorted(map(str, Path(name).parent.iterdir()))
     except OSError:
         raise InputError(f"there is no {name!r}, nor a folder that it could be in") from None
-    raise InputError(f"there is no {name!r}{near(name, [*here, *NAMED])}")
+    raise InputError(f"there is no {name!r}{did_you_mean(name, [*here, *NAMED])}")
 
 
 def named(name: str, choices: Choices) -> Table:

@@ -17,11 +17,11 @@ from rethink.tables.encode import (
     Choices,
     Column,
     Kind,
-    clean,
+    did_you_mean,
     encode,
     fill,
     label_codes,
-    near,
+    missing_as_null,
     type_columns,
 )
 
@@ -149,10 +149,10 @@ def from_frame(
     target = _target(target, frame.columns)
     for name in choices.kinds:
         if name not in frame.columns:
-            raise InputError(f"there is no column {name!r}{near(name, frame.columns)}")
+            raise InputError(f"there is no column {name!r}{did_you_mean(name, frame.columns)}")
     found = list(notes)
     rows = frame.height
-    coded = clean(frame.get_column(target), choices)
+    coded = missing_as_null(frame.get_column(target), choices)
     frame = frame.drop(
         target, *(n for n, kind in choices.kinds.items() if kind == "drop" and n != target)
     )
@@ -240,7 +240,7 @@ def from_matrix(
     ):
         found.append("integers beyond 2^53 were rounded to the nearest float64")
     matrix: Features = x if x.dtype == np.uint8 else x.astype(np.float64)
-    coded = clean(y, choices)
+    coded = missing_as_null(y, choices)
     keep = coded.is_not_null().to_numpy()
     if not keep.all():
         found.append(f"{int((~keep).sum()):,} rows without a label were left out")
@@ -274,7 +274,9 @@ def _target(target: str | None, columns: list[str]) -> str:
     if target is None:
         return columns[-1]
     if target not in columns:
-        raise InputError(f"there is no column {target!r} for the labels{near(target, columns)}")
+        raise InputError(
+            f"there is no column {target!r} for the labels{did_you_mean(target, columns)}"
+        )
     if any(name.startswith(f"{target} (column ") for name in columns):
         raise InputError(
             f"several columns are called {target!r}; give the labels a name of their own"

@@ -51,7 +51,7 @@ class TextTable:
     notes: tuple[str, ...] = ()
 
 
-def read(
+def read_text(
     paths: list[Path],
     header: bool | None = None,
     delimiter: str | None = None,
@@ -113,7 +113,7 @@ def read(
     return TextTable(frame, header, delimiter, used, notes)
 
 
-def known(column: str | pl.Expr, missing: tuple[str, ...]) -> pl.Expr:
+def text_or_null(column: str | pl.Expr, missing: tuple[str, ...]) -> pl.Expr:
     """Return a column of text without surrounding spaces, with null for missing values."""
     stripped = (pl.col(column) if isinstance(column, str) else column).str.strip_chars()
     return pl.when(stripped.is_in(list(missing)).not_()).then(stripped)
@@ -376,7 +376,7 @@ def _has_header(frame: pl.DataFrame, missing: tuple[str, ...], path: Path) -> bo
     A name is no number, above a column of numbers. In tables of text, names differ from each other
     and from all that is below them. Where signs contradict each other the user is asked.
     """
-    head = frame.head(_HEADER_ROWS + 1).select(known(pl.all(), missing))
+    head = frame.head(_HEADER_ROWS + 1).select(text_or_null(pl.all(), missing))
     body = head.slice(1)
     numbers = head.select(pl.all().cast(pl.Float64, strict=False))
     is_number = [value is not None for value in numbers.row(0)]
