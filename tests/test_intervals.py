@@ -80,6 +80,14 @@ def test_wilson_is_the_formula(trials, share, confidence):
     assert 0 <= interval.low <= interval.share <= interval.high <= 1
 
 
+@given(st.integers(1, 10**6), st.floats(0, 1), st.floats(0.5, 0.999))
+def test_wilson_is_scipys_to_the_bit(trials, share, confidence):
+    successes = round(share * trials)
+    found = intervals.wilson_interval(successes, trials, confidence)
+    expected = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    assert (found.low, found.high) == (expected.low, expected.high)
+
+
 def test_published_wilson_intervals():
     # 49 of 50 labels agreed with: the report's check of the annotation.
     labels = intervals.wilson_interval(49, 50)

@@ -266,6 +266,30 @@ def test_measuring_needs_no_extra():
     assert installed_without("--help").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "unused"),
+    [
+        (["--help"], {"numpy", "polars", "scipy", "sklearn", "torch", "jupytext"}),
+        (["measure", "iris"], {"sklearn", "scipy.stats", "joblib", "torch", "matplotlib"}),
+    ],
+)
+def test_what_a_command_does_not_need_is_not_loaded(arguments, unused):
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+        "from rethink.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = set(done.stderr.split())
+    assert "rethink.__main__" in loaded
+    assert not loaded & unused
+
+
 @pytest.mark.parametrize("command", sorted(set(cli.EXTRAS) - {"measure", "data"}))
 def test_what_needs_an_extra_says_which(command):
     given = {"card": ["iris"], "chapter": ["03"]}

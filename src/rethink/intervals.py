@@ -3,13 +3,17 @@
 Over seeds, the mean has Student's t interval: the seed is the unit of replication. Over the images
 of a test set, one model's accuracy is a proportion and has Wilson's interval. (At five seeds a
 percentile bootstrap that claims 95 % covers about 85 %; Student's t keeps its word.)
+
+Quantiles are those of `scipy.special`, which `scipy.stats` gives too: to import that would take a
+third of the time of `rethink measure`.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def mean_interval(samples: npt.ArrayLike, confidence: float = 0.95) -> MeanInter
     if n == 1:
         return MeanInterval(n, mean, np.nan, -np.inf, np.inf, _confidence(confidence))
     sd = float(x.std(ddof=1))
-    reach = float(stats.t.ppf((1 + _confidence(confidence)) / 2, n - 1)) * sd / n**0.5
+    reach = float(special.stdtrit(n - 1, (1 + _confidence(confidence)) / 2)) * sd / n**0.5
     return MeanInterval(n, mean, sd, mean - reach, mean + reach, confidence)
 
 
@@ -138,8 +142,14 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Pr
         raise ValueError(
             f"successes must be an integer from 0 to {n}, but {successes!r} was passed"
         )
-    interval = stats.binomtest(k, n).proportion_ci(_confidence(confidence), method="wilson")
-    return Proportion(k, n, float(interval.low), float(interval.high), confidence)
+    z = float(special.ndtri(0.5 + 0.5 * _confidence(confidence)))
+    p = k / n
+    centre = (2 * n * p + z**2) / (2 * (n + z**2))
+    reach = z / (2 * (n + z**2)) * sqrt(4 * n * p * (1 - p) + z**2)
+    # Where all trials agree, rounding alone would keep the end off 0 or 1.
+    low = centre - reach if k > 0 else 0.0
+    high = centre + reach if k < n else 1.0
+    return Proportion(k, n, low, high, confidence)
 
 
 def _samples(name: str, samples: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from rethink import mec
 from rethink.instrument import class_orders
@@ -213,3 +214,12 @@ def test_the_bound_holds_where_the_truth_is_known():
     conditional = 4_000 * -(0.1 * np.log2(0.1) + 0.9 * np.log2(0.9))
     assert found.bits(order.share) > conditional
     assert order.share == pytest.approx(2 * 0.1 * 0.9, abs=0.03)
+
+
+@pytest.mark.parametrize("kind", ["float64", "uint8"])
+def test_ranks_are_scipys(kind):
+    x = np.random.default_rng(0).integers(0, 256, (300, 5)).astype(kind)
+    found, expected = class_orders._ranks(x), rankdata(x, axis=0)
+    assert np.array_equal(found, expected)
+    # Sums go along the memory: in the same order they round alike.
+    assert found.flags.f_contiguous == expected.flags.f_contiguous

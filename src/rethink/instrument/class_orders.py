@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from rethink import mec
 from rethink.intervals import wilson_interval
@@ -273,7 +273,7 @@ def column_p(x: Array, labels: Ints) -> float:
     classes, codes = np.unique(labels[:n], return_inverse=True)
     if len(classes) < 2 or len(classes) * n > LINE_CELLS:
         return 1.0
-    ranks = stats.rankdata(x[:n], axis=0)
+    ranks = _ranks(x[:n])
     of = np.eye(len(classes))[codes]
     rows = of.sum(axis=0)[:, None]
     sd = np.sqrt(ranks.var(axis=0) * n / (n - 1) * rows * (n - rows) / n)
@@ -281,7 +281,20 @@ def column_p(x: Array, labels: Ints) -> float:
     z = np.divide(far, sd, out=np.zeros_like(far), where=sd > 0)
     # Of two classes the one's rank sum follows from the other's.
     tests = z.shape[1] * (len(classes) if len(classes) > 2 else 1)
-    return float(min(1.0, 2 * stats.norm.sf(z.max()) * tests))
+    return float(min(1.0, 2 * special.ndtr(-z.max()) * tests))
+
+
+def _ranks(x: Array) -> Floats:
+    """Rank each column from 1 on; ties have the mean of their ranks.
+
+    `scipy.stats.rankdata` does the same, but see `rethink.intervals` for what its import takes.
+    """
+    ranks = np.empty(x.shape[::-1])
+    for place, column in enumerate(x.T):
+        _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
+        last = np.cumsum(counts)
+        ranks[place] = (last - (counts - 1) / 2)[inverse]
+    return ranks.T
 
 
 def _at_most_1(share: float, whole: float) -> float:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -258,6 +257,8 @@ def _count(
         )
     rng = np.random.default_rng([seed, 3])  # 3: a stream of its own beside others of this seed
     drawn = np.sort(rng.choice(table.rows, size=min(sample, table.rows), replace=False))
+    import joblib  # late, since tables in memory do without
+
     threads = min(4, joblib.cpu_count())
     pool = ThreadPoolExecutor(threads)
     try:
