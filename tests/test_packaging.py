@@ -11,7 +11,6 @@ from importlib import metadata
 
 import numpy as np
 import pytest
-from nbformat.v4 import new_markdown_cell, new_notebook
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
@@ -57,6 +56,15 @@ def needed(lines, extras=()):
     return found
 
 
+def link_modules(distributions, folder):
+    """Put modules of distributions into a folder, by links."""
+    for distribution in distributions.values():
+        tops = {file.parts[0] for file in distribution.files if file.parts[0] != ".."}
+        for top in tops - {"__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(distribution.locate_file(top))
+
+
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory):
     """A folder of modules as after `pip install` of the wheel in an empty environment."""
@@ -68,11 +76,7 @@ def bare(tmp_path_factory):
     with zipfile.ZipFile(wheel) as file:
         file.extractall(modules)
     (about,) = metadata.distributions(name=paths.DISTRIBUTION, path=[str(modules)])
-    for distribution in needed(about.requires).values():
-        tops = {file.parts[0] for file in distribution.files if file.parts[0] != ".."}
-        for top in tops - {"__pycache__"}:
-            if not (modules / top).exists():
-                (modules / top).symlink_to(distribution.locate_file(top))
+    link_modules(needed(about.requires), modules)
     return modules
 
 
@@ -155,8 +159,8 @@ def test_the_repository_is_where_a_card_comes_from():
 def test_an_installed_package_brings_what_a_card_is_made_from(bare, monkeypatch):
     monkeypatch.setattr(paths, "__file__", str(bare / "rethink" / "paths.py"))
     brought = paths.card_files()
-    files = [file.relative_to(brought) for file in brought.rglob("*") if file.is_file()]
-    assert files
+    files = [str(file.relative_to(brought)) for file in brought.rglob("*") if file.is_file()]
+    assert files == list(card_page.FILES)
     for file in files:
         assert (brought / file).read_bytes() == (ROOT / file).read_bytes(), file
     given = {"source": "iris", "seeds": 2}
@@ -164,14 +168,26 @@ def test_an_installed_package_brings_what_a_card_is_made_from(bare, monkeypatch)
     assert pages.settings(brought, card_page.PAGE, given) == whole
 
 
-def test_a_page_can_be_rendered_from_it(bare, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "__file__", str(bare / "rethink" / "paths.py"))
-    text = "# One\n\nIt is $2^x$, {cite}`report2021`."
-    notebook = new_notebook(cells=[new_markdown_cell(text)])
-    card_page.page(notebook, "A card", tmp_path / "card.html", paths.card_files())
-    html = (tmp_path / "card.html").read_text(encoding="utf-8")
-    assert "MathJax" in html
-    assert "Kexin Guo" in html
+PAGE = """
+from nbformat.v4 import new_markdown_cell, new_notebook
+from rethink.book import card_html, card_page
+notebook = new_notebook(cells=[new_markdown_cell("It is $2^x$.")])
+print(card_html.page(notebook, "A card", "made", {}))
+"""
+
+
+def test_what_a_card_needs_writes_a_page(bare, tmp_path):
+    (about,) = metadata.distributions(name=paths.DISTRIBUTION, path=[str(bare)])
+    found = needed(about.requires, ["card"])
+    assert not {"jupyter-book", "sphinx"} & found.keys()
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    link_modules(found, modules)
+    environment = {**os.environ, "PYTHONPATH": f"{bare}{os.pathsep}{modules}"}
+    command = [sys.executable, "-S", "-c", PAGE]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "<msup>" in done.stdout
 
 
 # ---- who makes the book --------------------------------------------------------------------------

@@ -33,9 +33,9 @@ EXTRAS = {
 }
 # The modules that come with these extras, and that something imports which a command may run.
 OPTIONAL = {
-    "IPython", "bs4", "cleanlab", "ipykernel", "jupyter_book", "jupytext", "matplotlib",
-    "myst_nb", "nbclient", "nbformat", "papermill", "sphinx", "torch",
-    "torchvision", "traitlets", "yaml",
+    "IPython", "bs4", "cleanlab", "docutils", "ipykernel", "jinja2", "jupyter_book", "jupytext",
+    "markupsafe", "matplotlib", "mdit_py_plugins", "myst_nb", "nbclient", "nbformat", "papermill",
+    "sphinx", "torch", "torchvision", "traitlets", "yaml",
 }  # fmt: skip
 
 # The check of imports has no module that `python -m` runs.

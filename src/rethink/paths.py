@@ -16,10 +16,9 @@ def repository() -> Path | None:
 
 
 def card_files() -> Path:
-    """Return the folder with the page that `rethink card` executes, its style and its settings.
+    """Return the folder with the chapter that `rethink card` executes, in its folder `chapters`.
 
-    It is the repository that holds this package; an installed one brings a copy of these files,
-    laid out as they are there.
+    It is the repository that holds this package; an installed one brings a copy of the chapter.
     """
     return repository() or Path(__file__).resolve().parent / "book" / "card_files"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from rethink.book import html as rendering
 from rethink.book import notebooks
@@ -13,7 +13,6 @@ from rethink.book.pages import Edition, PressError, pages, read, root
 from tests.book.manuscripts import HEADER, TABLE, code, edition_of, figure
 
 BOOK = root()
-
 
 
 def write_notebooks(edition):
@@ -69,12 +68,17 @@ def test_an_interrupted_exchange_is_mended(executed_book, tmp_path):
 
 
 def test_a_caption_ends_with_a_link_to_the_data_and_a_page_with_its_note():
-    cells = [figure(), figure("panel,series,x,y\n", "fig-diagram")]
-    dressed = rendering.dress(new_notebook(cells=cells), "made so")
-    captions = [cell.metadata["mystnb"]["figure"]["caption"] for cell in dressed.cells[:2]]
+    notebook = new_notebook(cells=[figure(), figure("panel,series,x,y\n", "fig-diagram")])
+    rendering.add_links_and_note(notebook, "made so")
+    captions = [cell.metadata["mystnb"]["figure"]["caption"] for cell in notebook.cells[:2]]
     assert captions == ["It rises. {download}`Data <fig-one.csv>`", "It rises.\n"]
-    assert dressed.cells[2].source == "made so"
-    assert len(rendering.dress(new_notebook(cells=[figure()]), "").cells) == 1
+    assert notebook.cells[2].source == "made so"
+
+
+def test_a_page_without_a_note_gets_no_cell():
+    notebook = new_notebook(cells=[figure()])
+    rendering.add_links_and_note(notebook, "")
+    assert len(notebook.cells) == 1
 
 
 # ---- rendering -----------------------------------------------------------------------------------
@@ -120,7 +124,9 @@ def test_a_page_offers_what_was_executed_its_source_and_its_data(tmp_path):
     nbformat.write(new_notebook(cells=cells), edition.book / "01-one.ipynb")
     write_notebooks(edition)
     note = "{download}`notebook <../01-one.ipynb>` {download}`source <../01-one.md>`"
-    rendering.render(edition, {"01-one": f"{note} {{download}}`all <all.csv>`"}, {"all.csv": "a\n1\n"})
+    rendering.render(
+        edition, {"01-one": f"{note} {{download}}`all <all.csv>`"}, {"all.csv": "a\n1\n"}
+    )
     html = (edition.html / "book" / "01-one.html").read_text(encoding="utf-8")
     links = re.findall(r'href="(\.\./_downloads/[^"]+)"', html)
     found = {link.rpartition("/")[2]: edition.html / "book" / link for link in links}

@@ -19,8 +19,8 @@ def rendered(folder: Path, name: str, article: str, head: str = "") -> Path:
     return html
 
 
-def bound(tmp_path: Path) -> Path:
-    """Bind two pages that link to each other and name things alike."""
+def joined(tmp_path: Path) -> Path:
+    """Join two pages that link to each other and name things alike."""
     one = rendered(
         tmp_path,
         "one",
@@ -40,12 +40,13 @@ def bound(tmp_path: Path) -> Path:
         '<script>window.MathJax = {}</script><script defer src="../tex-chtml.js?mathjax"></script>',
     )
     output = tmp_path / "whole.html"
-    printing.bind([("", [one]), ("The part", [two])], output, "The title", "The author")
+    parts = [("", [one]), ("The part", [two])]
+    output.write_text(printing.one_page(parts, "The title", "The author"), encoding="utf-8")
     return output
 
 
-def test_pages_bound_to_one(tmp_path: Path) -> None:
-    soup = BeautifulSoup(bound(tmp_path).read_text(encoding="utf-8"), "html.parser")
+def test_pages_joined_to_one(tmp_path: Path) -> None:
+    soup = BeautifulSoup(joined(tmp_path).read_text(encoding="utf-8"), "html.parser")
     assert soup.title.string == "The title"
     assert [each["href"] for each in soup.select("head link")] == ["a.css", "b.css"]
     assert [each.get("src") for each in soup.select("script")] == [None, "../tex-chtml.js?mathjax"]
@@ -62,17 +63,17 @@ def test_pages_bound_to_one(tmp_path: Path) -> None:
     assert r'content: "\"Two\""' in soup.style.string
 
 
-def test_a_page_without_a_heading_is_not_bound(tmp_path: Path) -> None:
+def test_a_page_without_a_heading_is_not_printed(tmp_path: Path) -> None:
     bare = rendered(tmp_path, "bare", "<p>text</p>")
     with pytest.raises(PressError, match=r"bare\.html has no article with a heading"):
-        printing.bind([("", [bare])], tmp_path / "whole.html", "t", "a")
+        printing.one_page([("", [bare])], "t", "a")
 
 
 def test_the_style_of_the_book_on_paper(tmp_path: Path) -> None:
     needs_browser()
     from pypdf import PdfReader
 
-    html = bound(tmp_path)
+    html = joined(tmp_path)
     sheet = root() / "chapters" / "_static" / "print.css"
     (tmp_path / "a.css").write_bytes(sheet.read_bytes())
     text = html.read_text(encoding="utf-8")

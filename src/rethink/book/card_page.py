@@ -28,6 +28,8 @@ from rethink.tables import sources
 PAGE = "10-your-data"
 # What making a card reads of the folder that is called its root.
 FILES = (f"chapters/{PAGE}.md",)
+# What its numbers come from; the page is not made by Jupyter Book.
+CARD_LIBRARIES = [name for name in LIBRARIES if name != "jupyter-book"]
 # What the three files are called.
 NAME = "card"
 
@@ -115,7 +117,7 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
         made = f"Made by {code}, in {time.perf_counter() - began:.0f} s"
         about = {
             "Parameters": ", ".join(f"{name} = {value!r}" for name, value in values.items()),
-            "Libraries": ", ".join(versions(LIBRARIES)),
+            "Libraries": ", ".join(versions(CARD_LIBRARIES)),
         }
         page = card_html.page(notebook, title, made, about)
         found = {

@@ -44,9 +44,9 @@ def render(
     if old.exists() and not edition.html.exists():
         # Where an earlier call was interrupted between the last two steps.
         old.rename(edition.html)
-    _prepare(edition, source, notes or {}, files or {})
-    built = _jupyter_book(edition, source, work, "html")
-    _finish(built)
+    _lay_out(edition, source, notes or {}, files or {})
+    built = _jupyter_book(edition, source, work)
+    _correct(built)
     if edition.html.exists():
         shutil.rmtree(old, ignore_errors=True)
         edition.html.rename(old)
@@ -55,26 +55,24 @@ def render(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _jupyter_book(edition: Edition, source: Path, work: Path, builder: str) -> Path:
+def _jupyter_book(edition: Edition, source: Path, work: Path) -> Path:
     """Call Jupyter Book and return the folder of what it made."""
     program = str(Path(sys.executable).with_name("jupyter-book"))
     command = [program, "build", str(source), "--path-output", str(work)]
-    if builder != "html":
-        command += ["--builder", "custom", "--custom-builder", builder]
     options = ["-W", "-n", "--keep-going", "--quiet"]
     log = edition.build / "render.log"
     with log.open("w", encoding="utf-8") as output:
         done = subprocess.run(
             [*command, *options], stdout=output, stderr=subprocess.STDOUT, cwd=source, check=False
         )
-    built = work / "_build" / builder
+    built = work / "_build" / "html"
     if done.returncode or not (built / "index.html").exists():
         tail = log.read_text(encoding="utf-8").splitlines()[-25:]
         raise PressError("Jupyter Book failed:\n" + "\n".join(f"    {line}" for line in tail))
     return built
 
 
-def _finish(built: Path) -> None:
+def _correct(built: Path) -> None:
     """Set minus signs in numbers that code handed over, and take MathJax off where none is needed.
 
     Sphinx loads MathJax, which is large, also on the page that leads to those with formulas.
@@ -87,7 +85,7 @@ def _finish(built: Path) -> None:
         page.write_text(done, encoding="utf-8")
 
 
-def _prepare(
+def _lay_out(
     edition: Edition, source: Path, notes: Mapping[str, str], files: Mapping[str, str]
 ) -> None:
     """Lay out everything that Jupyter Book reads."""
@@ -115,11 +113,11 @@ def _prepare(
             raise PressError(f"chapters/{page}.md: {error}") from None
         for name, text in tables.items():
             write_text(book / f"{name}.csv", text)
-        # What is offered for download is what was executed, not what is dressed for the page.
+        # What is offered for download is what was executed, without links and note.
         shutil.copy(edition.book / f"{page}.ipynb", source / f"{page}.ipynb")
         shutil.copy(chapters / f"{page}.md", source / f"{page}.md")
-        dressed = dress(notebook, notes.get(page, ""))
-        write_text(book / f"{page}.ipynb", nbformat.writes(dressed))  # type: ignore[no-untyped-call]
+        add_links_and_note(notebook, notes.get(page, ""))
+        write_text(book / f"{page}.ipynb", nbformat.writes(notebook))  # type: ignore[no-untyped-call]
 
 
 def figure_tables(notebook: NotebookNode) -> dict[str, str]:
@@ -144,13 +142,13 @@ def figure_tables(notebook: NotebookNode) -> dict[str, str]:
     return {name: table for name, table in found.items() if len(table.splitlines()) > 1}
 
 
-def dress(notebook: NotebookNode, note: str) -> NotebookNode:
-    """Add to an executed notebook what the page shows beside it: links to data, and a note."""
-    for name in figure_tables(notebook):
-        for cell in notebook.cells:
-            figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            if figure.get("name") == name:
-                figure["caption"] = f"{figure['caption'].strip()} {{download}}`Data <{name}.csv>`"
+def add_links_and_note(notebook: NotebookNode, note: str) -> None:
+    """Add to an executed notebook what its page shows besides: links to data, and a note."""
+    tables = figure_tables(notebook)
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        name = figure.get("name")
+        if name in tables:
+            figure["caption"] = f"{figure['caption'].strip()} {{download}}`Data <{name}.csv>`"
     if note:
         notebook.cells.append(new_markdown_cell(note, id="provenance"))  # type: ignore[no-untyped-call]
-    return notebook

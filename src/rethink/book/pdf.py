@@ -1,15 +1,18 @@
 """The whole book as one page, and that page printed: the book as PDF."""
 
+import json
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
 from bs4 import BeautifulSoup, Tag
+from markupsafe import Markup
 
 from rethink.book.browser import print_pdf
 from rethink.book.pages import Edition, PressError
+from rethink.book.templates import fill
 
 # What a page has for its reader on the screen: code is unfolded there, data is fetched.
 SCREEN_ONLY = (
@@ -22,7 +25,7 @@ def print_book(edition: Edition) -> tuple[Path, int]:
     """Print the rendered book, and return the PDF and how many pages it has.
 
     Raises:
-        PressError: if nothing is rendered yet.
+        PressError: if nothing is rendered yet, or a page has nothing to print.
         BrowserError: if there is no browser, or an image or a formula is not whole.
     """
     if not (edition.html / "index.html").exists():
@@ -31,29 +34,39 @@ def print_book(edition: Edition) -> tuple[Path, int]:
         yaml.safe_load((edition.root / name).read_text(encoding="utf-8"))
         for name in ("_config.yml", "_toc.yml")
     )
+    before = {"chapters": [{"file": toc["root"]}, *toc.get("chapters", [])]}
     parts = [
         (part.get("caption", ""), [edition.html / f"{c['file']}.html" for c in part["chapters"]])
-        for part in [
-            {"chapters": [{"file": toc["root"]}, *toc.get("chapters", [])]},
-            *toc.get("parts", []),
-        ]
+        for part in [before, *toc.get("parts", [])]
     ]
     pdf = edition.build / "book.pdf"
     # Beside the pages, so that it links to what they link to.
     whole = edition.html / Path(toc["root"]).parent / "whole.html"
     try:
-        bind(parts, whole, config["title"], config["author"])
+        whole.write_text(one_page(parts, config["title"], config["author"]), encoding="utf-8")
         return pdf, print_pdf(whole, pdf)
     finally:
         whole.unlink(missing_ok=True)
 
 
-def bind(
-    parts: Sequence[tuple[str, Sequence[Path]]],
-    output: Path,
-    title: str,
-    author: str,
-) -> None:
+@dataclass(frozen=True)
+class _Printed:
+    """A page of the book as it is printed.
+
+    Attributes:
+        name: of its file, without the ending.
+        heading: in plain text.
+        running_head: the heading, as a string of CSS.
+        article: HTML.
+    """
+
+    name: str
+    heading: str
+    running_head: Markup
+    article: Markup
+
+
+def one_page(parts: Sequence[tuple[str, Sequence[Path]]], title: str, author: str) -> str:
     """Join rendered pages to one: a title page, the contents, then all pages in order.
 
     Ids get the name of their page in front, and links between the pages lead to them. Links to
@@ -61,75 +74,53 @@ def bind(
 
     Args:
         parts: the caption of each part (may be empty) and its pages, all in one folder.
-        output: the page to write, in the same folder.
         title: of the book.
         author: of the book.
+
+    Returns:
+        The text of an HTML file for the same folder.
 
     Raises:
         PressError: if a page has nothing to print.
     """
     files = [file.resolve() for _, pages in parts for file in pages]
-    soups = [BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser") for file in files]
-    book = BeautifulSoup("", "html.parser")
-
-    tag = partial(element, book)
-    html = tag(book, "html", lang="en", **{"data-theme": "light"})
-    head = tag(html, "head")
-    tag(head, "meta", charset="utf-8")
-    tag(head, "title", title)
-    seen = set()
-    for soup in soups:
-        for each in styles_and_formulas(soup):
-            if str(each) not in seen:
-                seen.add(str(each))
-                head.append(each)
-    main = tag(tag(html, "body", class_="whole-book"), "main", class_="bd-main")
-    front = tag(main, "section", class_="title-page")
-    tag(front, "p", title, class_="book-title")
-    tag(front, "p", author, class_="book-author")
-    contents = tag(main, "nav", class_="book-contents")
-    tag(contents, "h1", "Contents")
-    soup_of = dict(zip(files, soups, strict=True))
-    running = []
-    for caption, pages in parts:
-        if caption:
-            tag(contents, "p", caption, class_="part")
-        entries = tag(contents, "ul")
-        for file in map(Path.resolve, pages):
-            article = soup_of[file].select_one("article.bd-article")
-            if article is None or article.h1 is None:
-                raise PressError(f"{file} has no article with a heading to print")
-            for each in article.select(SCREEN_ONLY):
-                each.decompose()
-            # What a reader of the screen may unfold, paper shows, except for code.
-            for each in article.select("details"):
-                each.name, each.attrs = "div", {}
-            _lead_within(article, file, files)
-            heading = article.h1.get_text().strip()
-            entry = tag(entries, "li")
-            tag(entry, "a", heading, href=f"#{file.stem}")
-            tag(entry, "span", **{"data-page-of": file.stem})
-            article["id"], article["style"] = file.stem, f"page: page-{file.stem}"
-            running.append(
-                f"@page page-{file.stem} {{ @top-center {{ content: {_quoted(heading)}; }} }}"
-            )
-            main.append(article)
-    tag(head, "style", "\n".join(running))
-    output.write_text(f"<!DOCTYPE html>\n{book}", encoding="utf-8")
+    head: dict[str, None] = {}
+    printed = {}
+    for file in files:
+        page = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+        head |= dict.fromkeys(_styles_and_formulas(page))
+        printed[file] = _printed(page, file, files)
+    return fill(
+        "whole_book.html",
+        title=title,
+        author=author,
+        head=[Markup(each) for each in head],
+        parts=[(caption, [printed[file.resolve()] for file in pages]) for caption, pages in parts],
+    )
 
 
-def element(page: BeautifulSoup, parent: Tag, kind: str, text: str = "", **attributes: str) -> Tag:
-    """Append a new element; ``class_`` stands for the attribute ``class``."""
-    made = page.new_tag(kind, attrs={k.rstrip("_"): v for k, v in attributes.items()})
-    made.string = text
-    parent.append(made)
-    return made
-
-
-def styles_and_formulas(soup: BeautifulSoup) -> list[Tag]:
+def _styles_and_formulas(page: BeautifulSoup) -> list[str]:
     """Return what a page's head has of style sheets, and of scripts that set formulas."""
-    scripts = [s for s in soup.select("head script") if "mathjax" in str(s).lower()]
-    return [*soup.select("head link[rel=stylesheet]"), *scripts]
+    scripts = [each for each in page.select("head script") if "mathjax" in str(each).lower()]
+    return [str(each) for each in (*page.select("head link[rel=stylesheet]"), *scripts)]
+
+
+def _printed(page: BeautifulSoup, file: Path, files: list[Path]) -> _Printed:
+    """Return a page of the book as it is printed among others, which are all in ``files``."""
+    article = page.select_one("article.bd-article")
+    if article is None or article.h1 is None:
+        raise PressError(f"{file} has no article with a heading to print")
+    for each in article.select(SCREEN_ONLY):
+        each.decompose()
+    # What a reader of the screen may unfold, paper shows, except for code.
+    for each in article.select("details"):
+        each.name, each.attrs = "div", {}
+    _lead_within(article, file, files)
+    article["id"], article["style"] = file.stem, f"page: page-{file.stem}"
+    heading = article.h1.get_text().strip()
+    # CSS escapes quotes and backslashes as JSON does.
+    running_head = Markup(json.dumps(heading, ensure_ascii=False))
+    return _Printed(file.stem, heading, running_head, Markup(str(article)))
 
 
 def _lead_within(article: Tag, file: Path, files: list[Path]) -> None:
@@ -146,8 +137,3 @@ def _lead_within(article: Tag, file: Path, files: list[Path]) -> None:
             link["href"] = f"#{target.stem}{anchor}"
         else:
             link.unwrap()
-
-
-def _quoted(text: str) -> str:
-    """Return a text as a string of CSS."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -6,6 +6,7 @@ can tell apart.
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise, product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -36,16 +37,16 @@ COLOURS = {
 def use() -> None:
     """Set the book's style for all figures of this session, and hand over what they show.
 
-    In a notebook each figure leaves its data beside its picture, as `tidy.tidy` reads them.
+    In a notebook each figure leaves its data beside its picture, as `figure_data.tidy` reads them.
     """
     plt.style.use(Path(__file__).with_name("book.mplstyle"))
     shell = get_ipython()
     formatters = getattr(getattr(shell, "display_formatter", None), "formatters", None)
     if formatters is not None:
-        formatters["text/csv"] = _Table()
+        formatters["text/csv"] = _TableBehindFigure()
 
 
-class _Table(BaseFormatter):
+class _TableBehindFigure(BaseFormatter):
     """Gives a notebook the table behind a figure, beside its picture."""
 
     format_type = Unicode("text/csv")
@@ -61,13 +62,18 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "
     ``kind`` is the class that the page's style knows the table by: ``claims`` for verdicts, which
     become cards on a narrow screen, ``sortable`` for what readers may sort and filter.
     """
-    minus = re.compile(r"(?<![\w\u2011-])-(?=\.?\d)")
-    cells = [[minus.sub("\u2212", str(cell)) for cell in line] for line in (header, *rows)]
-    lines = [cells[0], ["---"] * len(header), *cells[1:]]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    rule = ["---"] * len(header)
+    lines = [_line(header), _line(rule), *(_line(row) for row in rows)]
+    text = "\n".join(lines)
     if kind:
         text = f'<div class="{kind}">\n\n{text}\n\n</div>'
     display(Markdown(text))  # type: ignore[no-untyped-call]
+
+
+def _line(cells: Iterable[object]) -> str:
+    """Write a line of a table; numbers get minus signs in place of hyphens."""
+    hyphen = re.compile(r"(?<![\w\u2011-])-(?=\.?\d)")
+    return "| " + " | ".join(hyphen.sub("\u2212", str(cell)) for cell in cells) + " |"
 
 
 def literal(text: str) -> str:
@@ -107,16 +113,14 @@ def layers(sizes: Sequence[int], ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     shown = [min(size, 7) for size in sizes]
     names = ["pixels", *(f"hidden {n}" for n in range(1, len(sizes) - 1)), "classes"]
-    for layer, count in enumerate(shown):
-        heights = np.arange(count) - (count - 1) / 2
-        if layer:
-            before = np.arange(shown[layer - 1]) - (shown[layer - 1] - 1) / 2
-            for high in before:
-                for low in heights:
-                    ends = ([layer - 1, layer], [high, low])
-                    ax.plot(*ends, color=GREY, lw=0.25, zorder=1, gid="_weight")
-        dots = ([layer] * count, heights)
-        ax.scatter(*dots, s=90, color=BLUE, edgecolor="white", zorder=2, gid="_unit")
+    heights = [np.arange(count) - (count - 1) / 2 for count in shown]
+    for layer, units in enumerate(heights):
+        before = heights[layer - 1] if layer else np.empty(0)
+        for start, end in product(before, units):
+            places = [layer - 1, layer]
+            ax.plot(places, [start, end], color=GREY, lw=0.25, zorder=1, gid="_weight")
+        column = np.full(len(units), layer)
+        ax.scatter(column, units, s=90, color=BLUE, edgecolor="white", zorder=2, gid="_unit")
         ax.text(layer, -4.1, f"{sizes[layer]:,}\n{names[layer]}", ha="center", va="top")
     ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-5.4, 3.6))
     ax.axis("off")
@@ -172,15 +176,8 @@ def seeds(
         said = np.asarray(published, float)
         ax.plot(positions, said, "x", ms=8, mew=1.8, color="black", gid=f"{name}: the report")
     drawn = np.flatnonzero(np.isfinite(means))
-    if label and len(drawn):
-        ax.annotate(
-            label,
-            (positions[drawn[-1]], means[drawn[-1]]),
-            xytext=(9, 0),
-            textcoords="offset points",
-            color=colour,
-            va="center",
-        )
+    if len(drawn):
+        _label_end(ax, label, positions[drawn[-1]], means[drawn[-1]], 9, colour)
     return ax
 
 
@@ -204,16 +201,21 @@ def band(
         ax.plot(positions, curve, color=colour, lw=0.6, alpha=0.35, gid=each)
     mean = curves.mean(axis=0)
     ax.plot(positions, mean, color=colour, gid=f"{name}: mean")
+    _label_end(ax, label, positions[-1], mean[-1], 6, colour)
+    return ax
+
+
+def _label_end(ax: Axes, label: str, x: float, y: float, points: float, colour: str) -> None:
+    """Write what a curve is, if that has a name, some points right of where it ends."""
     if label:
         ax.annotate(
             label,
-            (positions[-1], mean[-1]),
-            xytext=(6, 0),
+            (x, y),
+            xytext=(points, 0),
             textcoords="offset points",
             color=colour,
             va="center",
         )
-    return ax
 
 
 def log_rows(ax: Axes) -> None:
@@ -235,9 +237,7 @@ def sorted_line(values: ArrayLike, labels: ArrayLike, ax: Axes | None = None) ->
     for kind, colour, marker in zip(kinds, (BLUE, ORANGE, GREEN), "os^", strict=False):
         chosen = line[classes == kind]
         ax.scatter(chosen, np.zeros(len(chosen)), s=70, color=colour, marker=marker, label=kind)
-    for left, right, here, there in zip(
-        line[:-1], line[1:], classes[:-1], classes[1:], strict=True
-    ):
+    for (left, here), (right, there) in pairwise(zip(line, classes, strict=True)):
         if here != there:
             ax.axvline((left + right) / 2, color=GREY, lw=1, ls="--", gid="threshold")
     ax.legend(loc="upper right", ncols=len(kinds))

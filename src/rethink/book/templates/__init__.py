@@ -1,4 +1,4 @@
-"""The pages and tables that are written here and not by Jupyter Book, as templates beside this file."""
+"""What is written here and not by Jupyter Book, as templates beside this file."""
 
 import base64
 from pathlib import Path
