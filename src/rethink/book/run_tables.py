@@ -1,6 +1,6 @@
 """The log of training runs: a row a run, as a table for the page and as CSV to take away.
 
-Records come as a mapping from the key that each is kept under (`records.key`) to the record. Rows
+Records come as a mapping from the key that each is kept under (`tasks.key`) to the record. Rows
 have one order, whatever order the mapping has.
 """
 

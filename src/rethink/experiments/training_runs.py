@@ -27,11 +27,12 @@ FEWEST, MOST = 3, 8
 CACHED_WEIGHTS = 400_000
 
 # How far a retrained accuracy may lie from its record on another type of machine, where sums round
-# differently and the difference grows with every step. With the vector instructions of a processor
-# of 2008 it was 0.0072 at most for [16, 8, 8], [64, 32, 32] and [256, 128, 128] at any epoch.
-TOLERANCE = 0.03
-# A network with a narrower layer than this can take another way altogether (0.16 for a seed of
-# [4, 4, 2], at an early epoch). Elsewhere it is compared and not judged.
+# differently and the difference grows with every step. Between an AMD EPYC (AVX2) and an Intel Xeon
+# (AVX-512) it was 0.038 at most, at any epoch of the 60 runs of the book that are judged.
+TOLERANCE = 0.05
+# Two kinds of runs are compared there and not judged. A network with a narrower layer than this can
+# take another way altogether (0.16 for a seed of [4, 4, 2], at an early epoch). One that was trained
+# on random labels alone knows nothing of the true ones, so that its accuracy is chance (0.13).
 NARROW = 8
 
 # What one unit of `cost` took on one core of a server of the year 2026.
@@ -178,4 +179,6 @@ def difference(old: dict[str, NDArray[Any]], new: dict[str, NDArray[Any]]) -> fl
 
 def tolerance(task: dict[str, Any]) -> float:
     """Return how far accuracies may lie apart on another type of machine."""
-    return math.inf if min(task["hidden"]) < NARROW else TOLERANCE
+    if min(task["hidden"]) < NARROW or task["random_labels"] == 1:
+        return math.inf
+    return TOLERANCE

@@ -144,7 +144,7 @@ class Learners(_Result):
     names: tuple[str, ...]
     train: Floats  # accuracy, shape (k, S); neighbours on 2,000 rows at most
     test: Floats  # accuracy, shape (k, S)
-    bits: Floats  # that it can store by its rule in `rethink.storage_rules`, shape (k, S)
+    bits: Floats  # that it can store by its rule in `rethink.questions.learners`, shape (k, S)
     seconds: Floats  # of one core, to learn and to answer, shape (k, S): not the same twice
     left_out: tuple[str, ...] = ()
     _hidden = ("seconds",)

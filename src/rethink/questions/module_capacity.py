@@ -71,7 +71,7 @@ RULES = {
     "shared weights": LayerRule(
         "A weight that is used at many places is counted once; no more is stored than the bits "
         "that reach the layer from all places. Each place and channel puts out one bit.",
-        "extension: storage_rules.RULES['convolution']",
+        "extension: learners.ConvolutionalNetwork.rule",
     ),
     "scales and shifts": LayerRule(
         "Parameters that scale or shift single numbers (of a normalisation or a PReLU) store one "
