@@ -10,7 +10,7 @@ from rethink import __main__ as cli
 from rethink import data, paths
 from rethink.book import build, inputs, notebooks, pages
 from rethink.book.browser import BrowserError
-from rethink.book.pages import Edition, ParameterError, PressError
+from rethink.book.pages import BookError, Edition, ParameterError
 from rethink.errors import InputError
 from rethink.runs import tracking
 from rethink.runs.workers import LostWorkersError, Workers, WorkersError
@@ -109,7 +109,7 @@ def test_a_wrong_name_is_one_clear_line(arguments, words):
 @pytest.mark.parametrize(
     ("error", "exit_code", "words"),
     [
-        (PressError("chapter [03] broke"), 1, "rethink: chapter [03] broke\n"),
+        (BookError("chapter [03] broke"), 1, "rethink: chapter [03] broke\n"),
         (ParameterError("no such thing"), 2, "rethink: no such thing\n"),
         (data.DataError("no data"), 2, "rethink: no data\n"),
         (BrowserError("no browser"), 2, "rethink: no browser\n"),

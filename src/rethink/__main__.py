@@ -215,7 +215,7 @@ def test() -> None:
     here = pages.root()
     tool = functools.partial(subprocess.run, cwd=here, check=False)
     python = [sys.executable, "-m"]
-    notebooks = [str(here / "book" / f"{page}.ipynb") for page in pages.pages(here)]
+    notebooks = [str(here / "book" / f"{page}.ipynb") for page in pages.page_names(here)]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg"]
     steps = {
         "format": [*python, "ruff", "format", "--check", "."],
@@ -231,7 +231,7 @@ def test() -> None:
         if tool(command).returncode:
             failed.append(step)
     if failed:
-        raise pages.PressError(f"failed: {', '.join(failed)}")
+        raise pages.BookError(f"failed: {', '.join(failed)}")
 
 
 @app.command()
@@ -330,7 +330,7 @@ def serve(port: Annotated[int, typer.Option(min=0, max=65535)] = 8000) -> None:
 
     folder = pages.Edition.full(pages.root()).html
     if not (folder / "index.html").exists():
-        raise pages.PressError("there is no book to serve yet; run `make book` first")
+        raise pages.BookError("there is no book to serve yet; run `make book` first")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}/ (Ctrl-C stops it)", flush=True)

@@ -10,7 +10,7 @@ from nbformat.v4 import new_notebook, writes
 from rethink import paths
 from rethink.book import build, notebooks, pages
 from rethink.book import html as rendering
-from rethink.book.pages import Edition, ParameterError, PressError
+from rethink.book.pages import Edition, ParameterError, BookError
 from rethink.runs import fingerprints, store, tasks
 from tests.book.builds import EXPERIMENT, make, make_it, never, render
 from tests.book.manuscripts import append, code, write_book, write_chapter
@@ -89,10 +89,10 @@ def test_what_was_executed_before_a_failure_is_not_executed_again(edition, execu
 
     def fails(edition, page, *rest):
         if page == "02-two":
-            raise PressError("no")
+            raise BookError("no")
         execute(edition, page, *rest)
 
-    with monkeypatch.context() as patch, pytest.raises(PressError, match="no"):
+    with monkeypatch.context() as patch, pytest.raises(BookError, match="no"):
         patch.setattr(notebooks, "execute", fails)
         build.make(edition, False, None)
     assert executed == ["index", "01-one"]
@@ -115,14 +115,14 @@ def test_after_a_change_of_the_looks_it_is_only_rendered(edition, executed, monk
 
 def test_a_book_whose_rendering_failed_is_not_up_to_date(edition, executed, monkeypatch):
     def fails(edition, *_):
-        raise PressError("no")
+        raise BookError("no")
 
     make(edition, executed)
     append(edition.root / "_config.yml")
     with monkeypatch.context() as patch:
         patch.setattr(rendering, "render", fails)
         for _ in range(2):
-            with pytest.raises(PressError, match="no"):
+            with pytest.raises(BookError, match="no"):
                 build.make(edition, False, None)
     (edition.html / "index.html").unlink()
     build.make(edition, False, None)
@@ -189,7 +189,7 @@ def test_an_edit_while_the_book_is_made_is_not_lost(edition, executed, monkeypat
 def test_one_process_at_a_time_makes_a_book(edition, executed):
     with build._alone(edition):
         for work in (lambda: make(edition, executed), lambda: build.publish(edition)):
-            with pytest.raises(PressError, match="another process is making the book"):
+            with pytest.raises(BookError, match="another process is making the book"):
                 work()
     assert len(make(edition, executed)) == 4
 
@@ -198,7 +198,7 @@ def test_results_made_from_nothing_are_held_against_those_there_were(edition, ex
     make(edition, executed)
     build.make(edition, True, None)
     write_chapter(edition.root, "02-two", code("1", "2", "3"))
-    with pytest.raises(PressError, match=r"allow:\n    02-two: cells was 2 and is 3$"):
+    with pytest.raises(BookError, match=r"allow:\n    02-two: cells was 2 and is 3$"):
         build.make(edition, True, None)
     assert make(edition, executed) == []
 
@@ -231,7 +231,7 @@ def test_what_is_stale_is_not_rendered(edition, executed, monkeypatch, file, sta
     make(edition, executed)
     monkeypatch.setattr(rendering, "render", never)
     append(edition.root / file, "\n")
-    with pytest.raises(PressError, match=f"has changed: {stale}; run `make book`"):
+    with pytest.raises(BookError, match=f"has changed: {stale}; run `make book`"):
         build.publish(edition)
 
 
@@ -239,7 +239,7 @@ def test_what_is_not_executed_is_not_rendered(edition, executed, monkeypatch):
     make(edition, executed)
     monkeypatch.setattr(rendering, "render", never)
     (edition.book / "01-one.ipynb").unlink()
-    with pytest.raises(PressError, match="not executed yet: 01-one; run `make book` first"):
+    with pytest.raises(BookError, match="not executed yet: 01-one; run `make book` first"):
         build.publish(edition)
 
 
@@ -247,7 +247,7 @@ def test_pages_whose_measurements_are_lost_are_not_rendered(measuring, executed,
     make_it(measuring)
     monkeypatch.setenv("RETHINK_CACHE", str(measuring.root / "empty"))
     (measuring.root / store.PUBLISHED).unlink()
-    with pytest.raises(PressError, match="02-two shows results that are not there"):
+    with pytest.raises(BookError, match="02-two shows results that are not there"):
         build.publish(measuring)
 
 

@@ -5,7 +5,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from rethink.book import card_html, card_page, pages
-from rethink.book.pages import PressError
+from rethink.book.pages import BookError
 from tests.book.manuscripts import figure
 
 VALUES = {"rows": "1234", "change": "-1.25", "share": "0.5", "kept": "0.9533"}
@@ -82,9 +82,9 @@ def test_formulas_are_set_without_a_script():
     ],
 )
 def test_what_cannot_be_shown_is_said(text, named):
-    with pytest.raises(PressError, match=re.escape(named)):
+    with pytest.raises(BookError, match=re.escape(named)):
         shown(new_markdown_cell(text))
-    with pytest.raises(PressError, match=re.escape(named)):
+    with pytest.raises(BookError, match=re.escape(named)):
         shown(new_markdown_cell(f"> {text}".replace("\n", "\n> ")))
 
 

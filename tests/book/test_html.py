@@ -9,7 +9,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from rethink.book import html as rendering
 from rethink.book import notebooks
-from rethink.book.pages import Edition, PressError, pages, read, root
+from rethink.book.pages import Edition, BookError, page_names, read, root
 from tests.book.manuscripts import HEADER, TABLE, code, edition_of, figure
 
 BOOK = root()
@@ -18,7 +18,7 @@ BOOK = root()
 def write_notebooks(edition):
     """Leave notebooks as if every chapter had been executed_book."""
     edition.book.mkdir(exist_ok=True)
-    for page in pages(edition.root):
+    for page in page_names(edition.root):
         if not (edition.book / f"{page}.ipynb").exists():
             nbformat.write(read(edition.root, page), edition.book / f"{page}.ipynb")
 
@@ -52,7 +52,7 @@ def test_the_data_behind_a_figure_is_a_file_of_its_name():
     ],
 )
 def test_figures_need_names_of_their_own(cells, words):
-    with pytest.raises(PressError, match=words):
+    with pytest.raises(BookError, match=words):
         rendering.figure_tables(new_notebook(cells=cells))
 
 
@@ -87,7 +87,7 @@ def test_a_page_without_a_note_gets_no_cell():
 def test_a_book_is_rendered_only_when_all_of_it_was_executed(tiny_book):
     write_notebooks(tiny_book)
     (tiny_book.book / "01-one.ipynb").unlink()
-    with pytest.raises(PressError, match="not executed yet: 01-one; run `make book`"):
+    with pytest.raises(BookError, match="not executed yet: 01-one; run `make book`"):
         rendering.render(tiny_book)
 
 
@@ -110,7 +110,7 @@ def test_a_rendered_book_stays_until_a_better_one_is_there(executed_book, tmp_pa
     text = "# One\n\nAs {ref}`nowhere` says.\n"
     (broken.root / "chapters" / "01-one.md").write_text(HEADER + text)
     write_notebooks(broken)
-    with pytest.raises(PressError, match=r"(?s)Jupyter Book failed:.*nowhere"):
+    with pytest.raises(BookError, match=r"(?s)Jupyter Book failed:.*nowhere"):
         rendering.render(broken)
     assert tree(edition.html) == good
 
@@ -157,7 +157,7 @@ def test_a_draft_says_so_on_every_page(tmp_path):
         made = replace(edition, overrides=overrides)
         write_notebooks(made)
         rendering.render(made)
-        for page in pages(edition.root):
+        for page in page_names(edition.root):
             assert text_of(made, page).count("Its numbers mean nothing.") == count
             html = (made.html / "book" / f"{page}.html").read_text(encoding="utf-8")
             assert ("Draft: Tiny</title>" in html) == bool(count)

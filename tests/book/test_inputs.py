@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rethink.book import inputs
-from rethink.book.pages import PressError
+from rethink.book.pages import BookError
 from rethink.runs import audit, store, tasks
 from tests.book.builds import make_it, never
 from tests.book.manuscripts import append, code, write_chapter
@@ -67,7 +67,7 @@ def test_fresh_results_are_held_against_those_there_were(published, measuring, c
         return kept | {name: kept[name] | {"total": kept[name]["total"] + 1}}
 
     published(altered)
-    with pytest.raises(PressError, match=r"the result of tiny\(seed=1\) does not stand"):
+    with pytest.raises(BookError, match=r"the result of tiny\(seed=1\) does not stand"):
         make_it(measuring, fresh=True)
 
 
@@ -85,7 +85,7 @@ def test_it_is_a_fault_if_fresh_results_could_not_all_be_compared(published, mea
 
     published(without_one)
     words = r"^1 of 2 results were compared; there was none to hold tiny\(seed=\d\) against\. What"
-    with pytest.raises(PressError, match=words):
+    with pytest.raises(BookError, match=words):
         make_it(measuring, fresh=True)
 
     def with_another(kept):
@@ -95,7 +95,7 @@ def test_it_is_a_fault_if_fresh_results_could_not_all_be_compared(published, mea
         return kept | {"another": kept[first] | {"about": about}}
 
     published(with_another)
-    with pytest.raises(PressError, match=r"nothing asks for \[\"gone\", {\"seed\": 7}\] any more"):
+    with pytest.raises(BookError, match=r"nothing asks for \[\"gone\", {\"seed\": 7}\] any more"):
         make_it(measuring, fresh=True)
     # What was made is published all the same.
     capsys.readouterr()

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from rethink.book import notebooks
-from rethink.book.pages import ParameterError, PressError, read
+from rethink.book.pages import ParameterError, BookError, read
 from tests.book.manuscripts import append, code, write_chapter
 
 QUICK = """# One
@@ -102,7 +102,7 @@ def test_a_failing_cell_is_named_and_the_last_good_notebook_stays(tiny_book, mon
     write_chapter(tiny_book.root, "01-one", code("x = 1", "def late():\n    return x / 0\nlate()"))
     append(tiny_book.book / "01-one.ipynb", "the last good one")
     append(tiny_book.book / "results" / "01-one.json", "its results")
-    with pytest.raises(PressError) as error:
+    with pytest.raises(BookError) as error:
         notebooks.execute(tiny_book, "01-one", "mark")
     message = str(error.value)
     assert message.startswith("chapters/01-one.md failed in code cell 2: ZeroDivisionError: ")
@@ -121,7 +121,7 @@ def test_a_failing_cell_is_named_and_the_last_good_notebook_stays(tiny_book, mon
 def test_standard_error_is_refused(tiny_book):
     write_chapter(tiny_book.root, "01-one", code("import warnings\nwarnings.warn('look out')"))
     append(tiny_book.book / "01-one.ipynb", "the last good one")
-    with pytest.raises(PressError, match=r"01-one, .*cell \d wrote to standard error: .*look out"):
+    with pytest.raises(BookError, match=r"01-one, .*cell \d wrote to standard error: .*look out"):
         notebooks.execute(tiny_book, "01-one", "mark")
     assert (tiny_book.book / "01-one.ipynb").read_text() == "the last good one"
     assert not (tiny_book.book / "results").exists()
@@ -129,7 +129,7 @@ def test_standard_error_is_refused(tiny_book):
 
 def test_a_kernel_that_dies_is_an_error_that_names_the_chapter(tiny_book):
     write_chapter(tiny_book.root, "01-one", code("import os\nos._exit(1)"))
-    with pytest.raises(PressError, match="01-one"):
+    with pytest.raises(BookError, match="01-one"):
         notebooks.execute(tiny_book, "01-one", "mark")
 
 

@@ -7,12 +7,12 @@ from rethink.book import pages as paging
 from rethink.book.pages import (
     Edition,
     ParameterError,
-    PressError,
+    BookError,
     Request,
     defaults,
     find_page,
     inputs_digest,
-    pages,
+    page_names,
     read,
     requests,
     root,
@@ -70,13 +70,13 @@ def package(tmp_path, monkeypatch):
 
 
 def test_pages_come_in_the_order_of_the_table_of_contents(book):
-    assert pages(book) == ["index", "setup", "01-one", "02-two", "summary"]
+    assert page_names(book) == ["index", "setup", "01-one", "02-two", "summary"]
 
 
 def test_pages_outside_of_parts_come_first(book):
     toc = "root: book/z\nchapters:\n- file: book/y\nparts:\n- chapters:\n  - file: book/a\n"
     (book / "_toc.yml").write_text(toc)
-    assert pages(book) == ["z", "y", "a"]
+    assert page_names(book) == ["z", "y", "a"]
 
 
 def test_a_page_is_found_by_name_and_by_number(book):
@@ -109,7 +109,7 @@ def test_cells_are_named_by_their_position(book):
 
 def test_a_chapter_that_is_missing_is_an_error(book):
     (book / "chapters" / "02-two.md").unlink()
-    with pytest.raises(PressError, match=r"chapters/02-two\.md does not exist"):
+    with pytest.raises(BookError, match=r"chapters/02-two\.md does not exist"):
         read(book, "02-two")
 
 
@@ -118,7 +118,7 @@ def test_a_chapter_that_is_missing_is_an_error(book):
 )
 def test_a_chapter_that_cannot_be_read_is_an_error(book, content):
     (book / "chapters" / "02-two.md").write_bytes(content)
-    with pytest.raises(PressError, match=r"chapters/02-two\.md cannot be read as MyST: .+"):
+    with pytest.raises(BookError, match=r"chapters/02-two\.md cannot be read as MyST: .+"):
         read(book, "02-two")
 
 
@@ -202,7 +202,7 @@ def test_measurements_are_asked_for_in_the_same_way(book):
 )
 def test_a_study_written_in_another_way_is_an_error_that_shows_it(book, call):
     write_chapter(book, "02-two", code(call))
-    with pytest.raises(PressError) as error:
+    with pytest.raises(BookError) as error:
         requests(book, "02-two", {})
     assert str(error.value).startswith("02-two: write study.results('name', ")
     assert str(error.value).endswith(call)
@@ -214,7 +214,7 @@ def test_code_that_is_no_python_is_an_error_that_names_the_chapter(book):
         lambda: requests(book, "02-two", {}),
         lambda: stamp(Edition.full(book), "02-two", ""),
     ):
-        with pytest.raises(PressError, match="02-two"):
+        with pytest.raises(BookError, match="02-two"):
             look()
 
 
@@ -222,19 +222,19 @@ def test_code_that_is_no_python_is_an_error_that_names_the_chapter(book):
 def test_a_parameter_that_is_no_plain_value_is_an_error_that_names_the_chapter(book, parameter):
     text = f"# Two\n\n```{{code-cell}}\n:tags: [parameters]\n\n{parameter}\n```\n"
     write_chapter(book, "02-two", text)
-    with pytest.raises(PressError, match="02-two"):
+    with pytest.raises(BookError, match="02-two"):
         settings(book, "02-two", {})
 
 
 def test_a_page_that_lists_everything_is_told_from_its_code(book):
-    assert not any(shows_everything(read(book, page)) for page in pages(book))
+    assert not any(shows_everything(read(book, page)) for page in page_names(book))
     write_chapter(book, "02-two", code("asked = inputs.everything()"))
-    assert [page for page in pages(book) if shows_everything(read(book, page))] == ["02-two"]
+    assert [page for page in page_names(book) if shows_everything(read(book, page))] == ["02-two"]
 
 
 def test_a_page_that_summarises_is_told_from_its_code(book):
     write_chapter(book, "02-two", "# Two\n\nThis `claims.all_settled` is prose.\n")
-    assert [page for page in pages(book) if summarises(read(book, page))] == ["summary"]
+    assert [page for page in page_names(book) if summarises(read(book, page))] == ["summary"]
 
 
 # ---- the stamp -----------------------------------------------------------------------------------
@@ -362,5 +362,5 @@ def test_without_any_book_there_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(paging, "repository", lambda: None)
     (tmp_path / "_toc.yml").write_text("")
-    with pytest.raises(PressError, match="there is no book here"):
+    with pytest.raises(BookError, match="there is no book here"):
         root()

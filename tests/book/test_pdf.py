@@ -5,7 +5,7 @@ from bs4 import BeautifulSoup
 
 from rethink.book import browser
 from rethink.book import pdf as printing
-from rethink.book.pages import PressError, pages, root
+from rethink.book.pages import BookError, page_names, root
 from tests.book.browsers import needs_browser
 
 
@@ -65,7 +65,7 @@ def test_pages_joined_to_one(tmp_path: Path) -> None:
 
 def test_a_page_without_a_heading_is_not_printed(tmp_path: Path) -> None:
     bare = rendered(tmp_path, "bare", "<p>text</p>")
-    with pytest.raises(PressError, match=r"bare\.html has no article with a heading"):
+    with pytest.raises(BookError, match=r"bare\.html has no article with a heading"):
         printing.one_page([("", [bare])], "t", "a")
 
 
@@ -91,7 +91,7 @@ def test_the_style_of_the_book_on_paper(tmp_path: Path) -> None:
 
 
 def test_a_book_that_is_not_rendered_is_not_printed(tiny_book) -> None:
-    with pytest.raises(PressError, match="no book to print yet; run `make book`"):
+    with pytest.raises(BookError, match="no book to print yet; run `make book`"):
         printing.print_book(tiny_book)
 
 
@@ -104,7 +104,7 @@ def test_the_whole_book_can_be_printed(rendered) -> None:
     printed = PdfReader(file)
     assert len(printed.pages) == count
     assert not (rendered.html / "book" / "whole.html").exists()
-    files = [rendered.html / "book" / f"{page}.html" for page in pages(rendered.root)]
+    files = [rendered.html / "book" / f"{page}.html" for page in page_names(rendered.root)]
     soups = [BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser") for file in files]
     figures = [each.get_text().strip() for soup in soups for each in soup.select(".caption-number")]
     text = " ".join(" ".join(page.extract_text().split()) for page in printed.pages)

@@ -19,7 +19,7 @@ from rethink.runs.carry_out import do_missing
 
 ROOT = pages.root()
 FULL = Edition.full(ROOT)
-PAGES = pages.pages(ROOT)
+PAGES = pages.page_names(ROOT)
 # Figures that show no data.
 DIAGRAMS = {"fig-network"}
 # Those that summarise the others come last, as in the book.

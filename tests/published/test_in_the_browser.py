@@ -39,7 +39,7 @@ if GIVEN:
     NAMES = sorted(str(f.relative_to(GIVEN)) for f in Path(GIVEN).rglob("*.html"))
     NAMES = [name for name in NAMES if not name.startswith("_static")]
 else:
-    NAMES = [f"book/{page}.html" for page in pages.pages(ROOT)] + EXTRA
+    NAMES = [f"book/{page}.html" for page in pages.page_names(ROOT)] + EXTRA
 
 # What each page turned out to hold, for the last test.
 SEEN: dict[str, Counter[str]] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rethink.paths import write_bytes, write_text
-from rethink.book.pages import Edition, PressError, inputs_digest, pages, read, settings, stamp, summarises
+from rethink.book.pages import Edition, BookError, inputs_digest, page_names, read, settings, stamp, summarises
 from rethink.book.page_note import PageResults, commit, note
 from rethink.book.inputs import load, look, make_results, training_runs
 from rethink.progress import console, in_words
@@ -25,7 +25,7 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
     """Train what is missing, execute what is stale and render, saying what is done.
 
     Raises:
-        PressError: if something cannot be made; or, if all was made from nothing, if a result lies
+        BookError: if something cannot be made; or, if all was made from nothing, if a result lies
             further from what it was than its page allows. Then the new book is there all the same.
     """
     with _alone(edition):
@@ -41,7 +41,7 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
         return
     from rethink.book import claims, notebooks
 
-    order = pages(edition.root)
+    order = page_names(edition.root)
     for page in order:
         settings(edition.root, page, edition.overrides.get(page, {}))
     shown = make_results(edition, order, fresh, workers)
@@ -70,7 +70,7 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
         write_text(edition.build / "executed.json", json.dumps(state, indent=1))
     write_text(edition.book / "ledger.csv", claims.whole_ledger(edition.book))
     # What the README shows.
-    if cover := notebooks.picture(edition.book / f"{pages(edition.root)[0]}.ipynb"):
+    if cover := notebooks.picture(edition.book / f"{page_names(edition.root)[0]}.ipynb"):
         write_bytes(edition.book / "cover.png", cover)
     executed = time.perf_counter()
     # What is edited while pages are executed or rendered is not in the book.
@@ -91,7 +91,7 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
     now = _results(edition)
     moved = [f"{p}: {each}" for p in results for each in claims.differences(results[p], now[p])]
     if moved:
-        raise PressError(
+        raise BookError(
             "made from nothing, some results lie further from what they were than their pages "
             "allow:\n" + "\n".join(f"    {line}" for line in moved)
         )
@@ -101,22 +101,22 @@ def publish(edition: Edition) -> None:
     """Render what is executed already.
 
     Raises:
-        PressError: if a page was executed in another state than that of today: which.
+        BookError: if a page was executed in another state than that of today: which.
     """
     with _alone(edition):
         _publish(edition)
 
 
 def _publish(edition: Edition) -> None:
-    order = pages(edition.root)
+    order = page_names(edition.root)
     missing = [page for page in order if not (edition.book / f"{page}.ipynb").exists()]
     if missing:
-        raise PressError(f"not executed yet: {', '.join(missing)}; run `make book` first")
+        raise BookError(f"not executed yet: {', '.join(missing)}; run `make book` first")
     shown = look(edition, order)
     marks = {page: stamp(edition, page, shown[page].digest) for page in order}
     stale = [page for page in order if _executed_mark(edition, page) != marks[page]]
     if stale:
-        raise PressError(
+        raise BookError(
             f"stale, since something that they depend on has changed: {', '.join(stale)}; run "
             "`make book`, which executes them again"
         )
@@ -134,7 +134,7 @@ def _alone(edition: Edition) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise PressError(f"another process is making the book in {edition.build}") from None
+        raise BookError(f"another process is making the book in {edition.build}") from None
     try:
         yield
     finally:
@@ -196,7 +196,7 @@ def _downloads(edition: Edition) -> dict[str, str]:
     """Return what the run log offers as files."""
     from rethink.book import run_tables
 
-    if "runs" not in pages(edition.root):
+    if "runs" not in page_names(edition.root):
         return {}
     found = training_runs(edition)
     return {"runs.csv": run_tables.runs_csv(found), "curves.csv": run_tables.curves_csv(found)}

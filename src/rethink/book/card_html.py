@@ -27,7 +27,7 @@ from pygments.lexers import PythonLexer
 
 from rethink.book import claims
 from rethink.book.html import figure_tables
-from rethink.book.pages import PressError
+from rethink.book.pages import BookError
 from rethink.book.templates import fill
 
 # Colours of code that can be told from their ground, by day and by night.
@@ -44,7 +44,7 @@ def page(notebook: NotebookNode, title: str, made: str, about: dict[str, str]) -
         about: what that is: name to plain text.
 
     Raises:
-        PressError: if the notebook holds what such a page cannot show, or a figure has no name.
+        BookError: if the notebook holds what such a page cannot show, or a figure has no name.
     """
     figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in notebook.cells]
     names = [figure["name"] for figure in figures if "name" in figure]
@@ -127,7 +127,7 @@ def _role(token: Token, known: _Known) -> str:
         raise _unknown(f"{{{name}}}`{token.content}`")
     key, _, form = token.content.partition(":")
     if key not in known.values:
-        raise PressError(f"the chapter shows {key!r}, which no cell of it hands over")
+        raise BookError(f"the chapter shows {key!r}, which no cell of it hands over")
     # A minus sign, and no hyphen.
     return escapeHtml(format(known.values[key], form).replace("-", "\u2212"))
 
@@ -177,7 +177,7 @@ def _formula(token: Token, known: _Known) -> str:
     try:
         formula = tex2mathml(token.content.strip(), as_block=alone)
     except MathError as error:
-        raise PressError(f"the formula {token.content.strip()} cannot be set: {error}") from None
+        raise BookError(f"the formula {token.content.strip()} cannot be set: {error}") from None
     return f'<div class="wide" tabindex="0">{formula}</div>\n' if alone else formula
 
 
@@ -185,8 +185,8 @@ def _numbered_formula(token: Token, known: _Known) -> str:
     raise _unknown(f"the number of the formula {token.content.strip()}")
 
 
-def _unknown(written: str) -> PressError:
-    return PressError(
+def _unknown(written: str) -> BookError:
+    return BookError(
         f"the page of a card cannot show {written}; rethink.book.card_html says what it can"
     )
 

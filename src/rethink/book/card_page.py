@@ -17,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from rethink.book import card_html, notebooks
 from rethink.book.page_note import LIBRARIES, commit, versions
-from rethink.book.pages import Edition, PressError, settings
+from rethink.book.pages import Edition, BookError, settings
 from rethink.errors import InputError
 from rethink.instrument.command import read_table, reading_status
 from rethink.paths import DISTRIBUTION, write_bytes, write_text
@@ -47,7 +47,7 @@ def card(
 
     Raises:
         InputError: if it cannot be measured, or not within the time.
-        PressError: if the chapter fails on it.
+        BookError: if the chapter fails on it.
     """
     from rethink.instrument import training
     from rethink.tables import large_tables
@@ -100,7 +100,7 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
     Raises:
         InputError: if the folder cannot be written to, or the chapter refuses its input.
         ParameterError: if the chapter has no such parameter, or one of another type.
-        PressError: if a cell fails otherwise, or the page cannot show something: what, and why.
+        BookError: if a cell fails otherwise, or the page cannot show something: what, and why.
     """
     values = settings(root, PAGE, parameters)
     _check_writable(folder)
@@ -137,12 +137,12 @@ def _execute(edition: Edition, output: Path) -> None:
     """Execute the chapter; an input that it refuses is no fault of the chapter."""
     try:
         notebooks.execute(edition, PAGE, NAME, output, strict=False)
-    except PressError as error:
+    except BookError as error:
         cause = error.__context__
         if isinstance(cause, PapermillExecutionError) and cause.ename == InputError.__name__:
             raise InputError(cause.evalue) from None
         # What was executed goes with the folder.
-        raise PressError(str(error).partition("\nWhat was executed is in ")[0]) from None
+        raise BookError(str(error).partition("\nWhat was executed is in ")[0]) from None
 
 
 def _check_writable(folder: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from rethink.book.pages import Edition, PressError, pages
+from rethink.book.pages import Edition, BookError, page_names
 from rethink.paths import write_text
 
 DRAFT = (
@@ -32,11 +32,11 @@ def render(
         files: what pages offer for download beside the data of their figures: name to text.
 
     Raises:
-        PressError: if a chapter is not executed yet or Jupyter Book reports a problem.
+        BookError: if a chapter is not executed yet or Jupyter Book reports a problem.
     """
-    missing = [p for p in pages(edition.root) if not (edition.book / f"{p}.ipynb").exists()]
+    missing = [p for p in page_names(edition.root) if not (edition.book / f"{p}.ipynb").exists()]
     if missing:
-        raise PressError(f"not executed yet: {', '.join(missing)}; run `make book` first")
+        raise BookError(f"not executed yet: {', '.join(missing)}; run `make book` first")
     source, work = edition.build / "source", edition.build / "work"
     for folder in (source, work):
         shutil.rmtree(folder, ignore_errors=True)
@@ -68,7 +68,7 @@ def _jupyter_book(edition: Edition, source: Path, work: Path) -> Path:
     built = work / "_build" / "html"
     if done.returncode or not (built / "index.html").exists():
         tail = log.read_text(encoding="utf-8").splitlines()[-25:]
-        raise PressError("Jupyter Book failed:\n" + "\n".join(f"    {line}" for line in tail))
+        raise BookError("Jupyter Book failed:\n" + "\n".join(f"    {line}" for line in tail))
     return built
 
 
@@ -105,12 +105,12 @@ def _lay_out(
         shutil.copy(table, book)
     for name, text in files.items():
         write_text(book / name, text)
-    for page in pages(edition.root):
+    for page in page_names(edition.root):
         notebook = nbformat.read(edition.book / f"{page}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
         try:
             tables = figure_tables(notebook)
-        except PressError as error:
-            raise PressError(f"chapters/{page}.md: {error}") from None
+        except BookError as error:
+            raise BookError(f"chapters/{page}.md: {error}") from None
         for name, text in tables.items():
             write_text(book / f"{name}.csv", text)
         # What is offered for download is what was executed, without links and note.
@@ -124,7 +124,7 @@ def figure_tables(notebook: NotebookNode) -> dict[str, str]:
     """Return the data behind each figure that shows some, by its name, as the text of a CSV file.
 
     Raises:
-        PressError: if a figure has no name, or the name of another one.
+        BookError: if a figure has no name, or the name of another one.
     """
     found: dict[str, str] = {}
     for number, cell in enumerate(notebook.cells, start=1):
@@ -135,7 +135,7 @@ def figure_tables(notebook: NotebookNode) -> dict[str, str]:
             name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
             if not name or name in found:
                 fault = f"two figures named {name}" if name else "a figure without a name"
-                raise PressError(
+                raise BookError(
                     f"cell {number} shows {fault}; give it one in its options: mystnb, figure, name"
                 )
             found[name] = table

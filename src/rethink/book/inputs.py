@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rethink.book.page_note import PageResults
-from rethink.book.pages import Edition, PressError, Request, pages, read, requests, root, shows_everything, shows_seconds
+from rethink.book.pages import Edition, BookError, Request, page_names, read, requests, root, shows_everything, shows_seconds
 from rethink.paths import write_text
 from rethink.progress import console, in_words
 from rethink.runs.workers import LOCAL, Workers
@@ -44,7 +44,7 @@ def look(
         there: where the results are, by default the store of this machine.
 
     Raises:
-        PressError: if some are missing.
+        BookError: if some are missing.
     """
     from rethink.data import fashion_mnist
     from rethink.runs import store, tasks
@@ -58,7 +58,7 @@ def look(
         results = [there.get(tasks.key(task, data.digest)) for task in wanted]
         known = [result for result in results if result is not None]
         if len(known) < len(wanted):
-            raise PressError(f"{page} shows results that are not there; run `make book` first")
+            raise BookError(f"{page} shows results that are not there; run `make book` first")
         timed = shows_seconds(read(edition.root, page))
         digest = store.whole_digest if timed else store.result_digest
         trained = sum(task.experiment == "training_runs" for task in wanted)
@@ -85,7 +85,7 @@ def make_results(
         workers: who does it.
 
     Raises:
-        PressError: if a result does not stand, or, of fresh ones, not all could be compared. Then
+        BookError: if a result does not stand, or, of fresh ones, not all could be compared. Then
             the fresh ones are published all the same.
     """
     from rethink.data import fashion_mnist
@@ -101,7 +101,7 @@ def make_results(
 
     made = {task.text: source.get(keys[task.text]) or {} for task in wanted}
     published = edition.book == Edition.full(edition.root).book and not edition.overrides
-    whole = published and names == pages(edition.root)
+    whole = published and names == page_names(edition.root)
     fault = ""
     if fresh:
         fault = _compare_all(wanted, list(there.published.values()), made, whole)
@@ -117,7 +117,7 @@ def make_results(
     if fresh:
         shutil.rmtree(source.folder, ignore_errors=True)
     if fault:
-        raise PressError(fault)
+        raise BookError(fault)
     return shown
 
 
@@ -139,7 +139,7 @@ def training_runs(edition: Edition) -> dict[str, "Record"]:
     """Return the record of every training run that the book shows, by its key.
 
     Raises:
-        PressError: if some are missing.
+        BookError: if some are missing.
     """
     from rethink.data import fashion_mnist
     from rethink.runs import store, tasks
@@ -153,7 +153,7 @@ def training_runs(edition: Edition) -> dict[str, "Record"]:
         name = tasks.key(task, data.digest)
         result = there.get(name)
         if result is None:
-            raise PressError("some training runs are not there; run `make book` first")
+            raise BookError("some training runs are not there; run `make book` first")
         found[name] = record(result)
     return found
 
@@ -184,7 +184,7 @@ def asked_by(edition: Edition, page: str) -> list[Request]:
 def asked_by_all(edition: Edition) -> list[Request]:
     """Return what the pages of the book ask for, in their order, each once."""
     found: list[Request] = []
-    for page in pages(edition.root):
+    for page in page_names(edition.root):
         asked = requests(edition.root, page, edition.overrides.get(page, {}))
         found += [request for request in asked if request not in found]
     return found
@@ -331,7 +331,7 @@ def _judge(audits: "list[Audit]") -> None:
     for audit in audits:
         if not audit.passed:
             far = f", {audit.difference:.4f} away" if audit.difference > 0 else ""
-            raise PressError(
+            raise BookError(
                 f"the result of {audit.task} does not stand: made again it is another{far}. "
                 "Restore book/records.npz, or delete it and make all anew with `make book`."
             )

@@ -14,7 +14,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from rethink.book import claims
 from rethink.paths import write_text
-from rethink.book.pages import Edition, PressError, read, settings
+from rethink.book.pages import Edition, BookError, read, settings
 
 
 def execute(
@@ -30,7 +30,7 @@ def execute(
         strict: whether warnings on standard error are errors; else the page shows them.
 
     Raises:
-        PressError: if a parameter is wrong or a cell fails: which, and the end of the traceback.
+        BookError: if a parameter is wrong or a cell fails: which, and the end of the traceback.
     """
     overrides = edition.overrides.get(page, {})
     settings(edition.root, page, overrides)
@@ -56,9 +56,9 @@ def execute(
             extra_arguments=["--log-level=CRITICAL"],
         )
     except DeadKernelError as error:
-        raise PressError(f"chapters/{page}.md: {error}; too little memory?") from None
+        raise BookError(f"chapters/{page}.md: {error}; too little memory?") from None
     except PapermillExecutionError as error:
-        raise PressError(_explain(page, error, unfinished)) from None
+        raise BookError(_explain(page, error, unfinished)) from None
     finally:
         for name, old in before.items():
             os.environ.pop(name) if old is None else os.environ.update({name: old})
@@ -66,7 +66,7 @@ def execute(
     for number, cell in enumerate(notebook.cells, start=1):
         for each in cell.get("outputs", []):
             if strict and each.output_type == "stream" and each.name == "stderr":
-                raise PressError(f"{page}, cell {number} wrote to standard error: {each.text}")
+                raise BookError(f"{page}, cell {number} wrote to standard error: {each.text}")
     notebook.metadata["rethink"] = {"stamp": mark, "parameters": overrides}
     found = claims.results(notebook)
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)

@@ -32,13 +32,13 @@ BENCHMARKS = (
 )
 
 
-class PressError(CommandError):
+class BookError(CommandError):
     """A chapter or the book cannot be made; the message says which, where and why."""
 
     exit_code = 1
 
 
-class ParameterError(PressError):
+class ParameterError(BookError):
     """A chapter or a parameter of one was named that there is not, or a value of no use."""
 
     exit_code = 2
@@ -71,7 +71,7 @@ class Edition:
         text = (root / "chapters" / "drafts.yml").read_text(encoding="utf-8")
         reduced = yaml.safe_load(text) or {}
         for page, values in reduced.items():
-            if page not in pages(root) or not isinstance(values, dict):
+            if page not in page_names(root) or not isinstance(values, dict):
                 raise ParameterError(
                     f"chapters/drafts.yml: {page} needs to be a page with parameters"
                 )
@@ -88,16 +88,16 @@ def root() -> Path:
     """Return the folder of the book: the one we stand in or above, else the package's repository.
 
     Raises:
-        PressError: if there is none.
+        BookError: if there is none.
     """
     here = Path.cwd()
     for folder in (here, *here.parents, repository()):
         if folder and (folder / "_toc.yml").is_file() and (folder / "chapters").is_dir():
             return folder
-    raise PressError("there is no book here: run this in the folder that has _toc.yml and chapters")
+    raise BookError("there is no book here: run this in the folder that has _toc.yml and chapters")
 
 
-def pages(root: Path) -> list[str]:
+def page_names(root: Path) -> list[str]:
     """Return the names of all pages, in the order of the table of contents."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"]]
@@ -112,10 +112,10 @@ def find_page(root: Path, name: str) -> str:
     Raises:
         ParameterError: if there is none.
     """
-    found = [page for page in pages(root) if page == name or page.split("-")[0] == name]
+    found = [page for page in page_names(root) if page == name or page.split("-")[0] == name]
     if len(found) != 1:
         raise ParameterError(
-            f"chapter must be one of {', '.join(pages(root))}, but {name!r} was given"
+            f"chapter must be one of {', '.join(page_names(root))}, but {name!r} was given"
         )
     return found[0]
 
@@ -124,15 +124,15 @@ def read(root: Path, page: str) -> NotebookNode:
     """Read a chapter as a notebook, its cells named by their position.
 
     Raises:
-        PressError: if the file is missing or cannot be read.
+        BookError: if the file is missing or cannot be read.
     """
     path = root / "chapters" / f"{page}.md"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise PressError(f"_toc.yml names {page}, but chapters/{page}.md does not exist") from None
+        raise BookError(f"_toc.yml names {page}, but chapters/{page}.md does not exist") from None
     except (OSError, UnicodeError) as error:
-        raise PressError(f"chapters/{page}.md cannot be read as MyST: {error}") from error
+        raise BookError(f"chapters/{page}.md cannot be read as MyST: {error}") from error
     return copy.deepcopy(_parsed(page, text))
 
 
@@ -142,12 +142,12 @@ def _parsed(page: str, text: str) -> NotebookNode:
     try:
         notebook: NotebookNode = jupytext.reads(text, fmt="md:myst")
     except Exception as error:
-        raise PressError(f"chapters/{page}.md cannot be read as MyST: {error}") from error
+        raise BookError(f"chapters/{page}.md cannot be read as MyST: {error}") from error
     try:
         defaults(notebook)
         _trees(notebook)
     except (SyntaxError, ValueError) as error:
-        raise PressError(f"chapters/{page}.md: {error}") from None
+        raise BookError(f"chapters/{page}.md: {error}") from None
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
     notebook.metadata.pop("jupytext", None)
@@ -201,7 +201,7 @@ def requests(root: Path, page: str, overrides: dict[str, Any]) -> list[Request]:
     the page, or numbers or texts.
 
     Raises:
-        PressError: if a call is written in another way.
+        BookError: if a call is written in another way.
     """
     values = settings(root, page, overrides)
     found = []
@@ -220,7 +220,7 @@ def requests(root: Path, page: str, overrides: dict[str, Any]) -> list[Request]:
                 if not isinstance(name, str) or "None" in parameters:
                     raise ValueError
             except (KeyError, ValueError):
-                raise PressError(
+                raise BookError(
                     f"{page}: write study.results('name', seeds=…) with parameters of the page, "
                     f"numbers or texts, not {ast.unparse(node)}"
                 ) from None
@@ -249,7 +249,7 @@ def stamp(edition: Edition, page: str, results_digest: str) -> str:
         if any(Path(name).name in cell.source for cell in notebook.cells):
             files.append(edition.root / name)
     if summarises(notebook):
-        others = [p for p in pages(edition.root) if not summarises(read(edition.root, p))]
+        others = [p for p in page_names(edition.root) if not summarises(read(edition.root, p))]
         results = [edition.book / "results" / f"{other}.json" for other in others]
         files += results
     digest = hashlib.sha256("\0".join(parts).encode())

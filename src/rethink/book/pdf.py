@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, Tag
 from markupsafe import Markup
 
 from rethink.book.browser import print_pdf
-from rethink.book.pages import Edition, PressError
+from rethink.book.pages import Edition, BookError
 from rethink.book.templates import fill
 
 # What a page has for its reader on the screen: code is unfolded there, data is fetched.
@@ -25,11 +25,11 @@ def print_book(edition: Edition) -> tuple[Path, int]:
     """Print the rendered book, and return the PDF and how many pages it has.
 
     Raises:
-        PressError: if nothing is rendered yet, or a page has nothing to print.
+        BookError: if nothing is rendered yet, or a page has nothing to print.
         BrowserError: if there is no browser, or an image or a formula is not whole.
     """
     if not (edition.html / "index.html").exists():
-        raise PressError("there is no book to print yet; run `make book` first")
+        raise BookError("there is no book to print yet; run `make book` first")
     config, toc = (
         yaml.safe_load((edition.root / name).read_text(encoding="utf-8"))
         for name in ("_config.yml", "_toc.yml")
@@ -81,7 +81,7 @@ def one_page(parts: Sequence[tuple[str, Sequence[Path]]], title: str, author: st
         The text of an HTML file for the same folder.
 
     Raises:
-        PressError: if a page has nothing to print.
+        BookError: if a page has nothing to print.
     """
     files = [file.resolve() for _, pages in parts for file in pages]
     head: dict[str, None] = {}
@@ -109,7 +109,7 @@ def _printed(page: BeautifulSoup, file: Path, files: list[Path]) -> _Printed:
     """Return a page of the book as it is printed among others, which are all in ``files``."""
     article = page.select_one("article.bd-article")
     if article is None or article.h1 is None:
-        raise PressError(f"{file} has no article with a heading to print")
+        raise BookError(f"{file} has no article with a heading to print")
     for each in article.select(SCREEN_ONLY):
         each.decompose()
     # What a reader of the screen may unfold, paper shows, except for code.

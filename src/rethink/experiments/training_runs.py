@@ -30,9 +30,9 @@ CACHED_WEIGHTS = 400_000
 # differently and the difference grows with every step. Between an AMD EPYC (AVX2) and an Intel Xeon
 # (AVX-512) it was 0.038 at most, at any epoch of the 60 runs of the book that are judged.
 TOLERANCE = 0.05
-# Two kinds of runs are compared there and not judged. A network with a narrower layer than this can
-# take another way altogether (0.16 for a seed of [4, 4, 2], at an early epoch). One that was trained
-# on random labels alone knows nothing of the true ones, so that its accuracy is chance (0.13).
+# Two kinds of runs are compared there and not judged. A network with a narrower layer than this
+# can take another way altogether (0.16 for a seed of [4, 4, 2], at an early epoch). One that was
+# trained on random labels alone knows nothing of the true ones: its accuracy is chance (0.13).
 NARROW = 8
 
 # What one unit of `cost` took on one core of a server of the year 2026.
