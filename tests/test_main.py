@@ -1,9 +1,13 @@
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
 from rethink import __main__ as cli
@@ -320,3 +324,30 @@ def test_every_command_has_the_extra_that_there_is():
     assert {each.name or each.callback.__name__ for each in cli.app.registered_commands} == set(
         cli.EXTRAS
     )
+
+
+def imported_by(folder):
+    """Names of all modules of other projects that are imported somewhere in a folder."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module)
+    names = {name.split(".")[0] for name in found}
+    return names - set(sys.stdlib_module_names) - {"rethink"}
+
+
+def test_every_module_that_an_extra_brings_is_known():
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    usual = {Requirement(each).name for each in about["project"]["dependencies"]}
+    come_with_these = {"threadpoolctl", "pygments", "markdown_it"}
+    say_so_themselves = {"distributed", "playwright", "pypdf", "wandb"}
+
+    distributions = metadata.packages_distributions()
+    extra = {
+        name for name in imported_by(Path(cli.__file__).parent)
+        if not usual & {each.lower() for each in distributions.get(name, [])}
+    }  # fmt: skip
+    assert extra - come_with_these - say_so_themselves <= cli.OPTIONAL
