@@ -26,7 +26,7 @@ def test_what_is_read_is_what_scikit_learn_gives(name):
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(bundled, "_folder", lambda: tmp_path)
     with pytest.raises(InputError, match=r"wine, of scikit-learn, cannot be read: .*wine_data"):
-        sources.named("wine", Choices())
+        sources.read_named("wine", Choices())
 
 
 def test_scikit_learn_is_not_imported():

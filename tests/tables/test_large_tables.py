@@ -93,17 +93,17 @@ def test_counts_are_those_in_memory(data):
             found = large_tables.count(source)
             digits = data.draw(st.sampled_from([0, 1, 2, 3, 20, 308]))
             short = large_tables.count(source, digits=digits)
-    if found.places is None:
+    if found.decimals is None:
         assert any(kind in ("floats", "places") for kind in kinds)
         sums = np.array([math.fsum(row) for row in frame.drop("y").rows()])
     else:
         sums = ranks_of_exact_sums(frame)
     check(frame, found, sums)
-    exact, places = read.from_arrays(frame.drop("y").to_numpy(), labels).sums()
-    assert found.places == places
+    exact, decimals = read.from_arrays(frame.drop("y").to_numpy(), labels).sums()
+    assert found.decimals == decimals
     same(found.thresholds, mec.thresholds(exact, labels, features=len(columns)))
-    cut, places = row_sums.cut(exact, places, digits)
-    assert short.places == places
+    cut, decimals = row_sums.cut(exact, decimals, digits)
+    assert short.decimals == decimals
     check(frame, short, cut)
 
 
@@ -121,10 +121,10 @@ def test_a_hundred_thousand_rows_with_ties(tmp_path, form):
     )
     with limits(3000, 100):
         found = large_tables.count(written(tmp_path, frame, 3, form))
-    assert found.places == 2
+    assert found.decimals == 2
     table = read.from_arrays(frame.drop("y").to_numpy(), frame["y"].to_numpy())
-    sums, places = table.sums()
-    assert places == 2
+    sums, decimals = table.sums()
+    assert decimals == 2
     check(frame, found, sums)
     assert found.thresholds.minimum < found.in_order.total < found.thresholds.maximum
 
@@ -161,7 +161,7 @@ def test_sums_that_grow_in_places_are_counted_in_the_last(tmp_path):
     frame = frame.sort(pl.col("a") * 10 % 1)  # whole numbers and tenths first
     with limits(4):
         found = large_tables.count(written(tmp_path, frame, 1, "parquet"))
-    assert found.places == 2
+    assert found.decimals == 2
     check(frame, found, ranks_of_exact_sums(frame))
 
 
@@ -175,11 +175,11 @@ def test_sums_are_cut_off_towards_zero_before_they_are_sorted(tmp_path):
     for rows, spacing in ((4, 4), (30, 5), (1000, 4096)):
         with limits(rows, spacing):
             found = large_tables.count(written(tmp_path, frame, 2, "parquet"), digits=1)
-        assert found.places == 1
+        assert found.decimals == 1
         check(frame, found, sums)
     assert large_tables.count(tmp_path / "*.parquet", digits=0).thresholds.maximum == 259
-    for digits, places in ((2, 2), (3, 3), (400, 3)):
-        assert large_tables.count(tmp_path / "*.parquet", digits=digits).places == places
+    for digits, decimals in ((2, 2), (3, 3), (400, 3)):
+        assert large_tables.count(tmp_path / "*.parquet", digits=digits).decimals == decimals
     with pytest.raises(InputError, match="digits must be 0 or more, but -1 was passed"):
         large_tables.count(tmp_path / "*.parquet", digits=-1)
 
@@ -192,8 +192,8 @@ def test_decimals_of_32_bits_are_decimals(tmp_path, last):
     frame = pl.DataFrame({**dict(zip("abc", x.T.astype(np.float32), strict=True)), "y": y})
     with limits(40):
         found = large_tables.count(written(tmp_path, frame, 2, "parquet"))
-    sums, places = read.from_arrays(x.astype(np.float32), y).sums()
-    assert found.places == places == (2 if last == 0.5 else None)
+    sums, decimals = read.from_arrays(x.astype(np.float32), y).sums()
+    assert found.decimals == decimals == (2 if last == 0.5 else None)
     check(frame, found, sums)
 
 
@@ -202,7 +202,7 @@ def test_integers_are_exact_to_64_bits(tmp_path):
     frame = pl.DataFrame({"x": big, "y": [0, 1, 0, 1]})
     frame.write_parquet(tmp_path / "t.parquet")
     found = large_tables.count(tmp_path / "t.parquet")
-    assert found.places == 0
+    assert found.decimals == 0
     check(frame, found, np.array(big))
     frame.with_columns(z=pl.col("x"), y=pl.col("y")).select("x", "z", "y").write_parquet(
         tmp_path / "t.parquet"
@@ -453,7 +453,7 @@ def test_types_that_first_rows_of_text_do_not_show(tmp_path):
     lines = ["x,y", *["1,3"] * 20_000, "2.5,7", "0.5,b"]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     found = large_tables.count(tmp_path / "t.csv")
-    assert (found.rows, found.places, found.classes) == (20_002, 1, ("3", "7", "b"))
+    assert (found.rows, found.decimals, found.classes) == (20_002, 1, ("3", "7", "b"))
     assert found.thresholds.class_counts.tolist() == [20_000, 1, 1]
     (tmp_path / "t.csv").write_text("\n".join([*lines, "word,3"]) + "\n")
     with pytest.raises(InputError, match="cannot be read: could not parse `word`"):

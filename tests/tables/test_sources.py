@@ -392,7 +392,7 @@ def test_threads_leave_standard_error_as_it_was(capfd):
 
     def use():
         for _ in range(20):
-            with sources._silent(), sources._silent():  # twice by one thread, too
+            with sources.silence_panics(), sources.silence_panics():  # twice by one thread, too
                 with contextlib.suppress(threading.BrokenBarrierError):
                     barrier.wait()  # both inside at once, if they can be
                 os.write(2, b"not heard")
@@ -421,11 +421,11 @@ def test_names_of_parquet_files_may_have_line_feeds(tmp_path, samples, monkeypat
     paths = [tmp_path / name for name in ("a\nb", "c\nd", "e\nf")]
     for path in paths:
         path.write_bytes(samples[".parquet"])
-    assert sources.parquet(paths).height == 9
+    assert sources.read_parquet(paths).height == 9
     ending = sources._PROBE.replace("lazy.collect()", "b'd' in name[-2:] and os.abort()")
     monkeypatch.setattr(sources, "_PROBE", ending)
     with pytest.raises(InputError, match=r"/c\\nd cannot be read: it is damaged inside"):
-        sources.parquet(paths)
+        sources.read_parquet(paths)
 
 
 def test_broken_parquet_is_read_or_refused(tmp_path, samples):

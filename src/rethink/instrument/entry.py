@@ -93,7 +93,7 @@ def _large(
 
     say("measuring a random sample of the rows")
     return measurement.extend(
-        found.sample, found.thresholds, found.in_order, found.places, digits, seed
+        found.sample, found.thresholds, found.in_order, found.decimals, digits, seed
     )
 
 

@@ -320,7 +320,7 @@ def label_codes(
     return codes, classes
 
 
-def fill(values: NDArray[Any], column: Column) -> Column:
+def fill_missing(values: NDArray[Any], column: Column) -> Column:
     """Set missing values to the median in place, the lower of two: a value that occurs."""
     gaps = np.isnan(values)
     seen = np.sort(values[~gaps])

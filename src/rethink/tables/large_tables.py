@@ -27,11 +27,11 @@ from rethink.errors import InputError
 from rethink.tables import disk_sort, row_sums
 from rethink.tables.disk_sort import Codes, Ints, Keys
 from rethink.tables.encode import Choices, did_you_mean, label_codes, missing_as_null
-from rethink.tables.sources import Files, _silent, files_of, reading
+from rethink.tables.sources import Files, files_of, reading, silence_panics
 from rethink.tables.table import Table, from_frame
 from rethink.tables.text_files import MAX_LINE
 
-__all__ = ["InputError", "Streamed", "count", "is_large"]
+__all__ = ["InputError", "LargeCounts", "count", "is_large"]
 
 Show = Callable[[str, float], None]
 
@@ -43,14 +43,14 @@ _DECODED = 1 << 29  # bytes as float64 that Parquet is decoded to at once
 
 
 @dataclass(frozen=True, eq=False)
-class Streamed:
+class LargeCounts:
     """Algorithm 1 on all rows of a table, and a sample of them."""
 
     thresholds: mec.Thresholds  # over all orders of ties
     in_order: mec.Thresholds  # tied rows in the order of the files
     columns: tuple[str, ...]  # names of the features, d
     classes: tuple[str, ...]  # names of the labels, c
-    places: int | None  # decimals that sums were counted in, None for float64
+    decimals: int | None  # decimals that sums were counted in, None for float64
     sample: Table  # rows drawn without replacement, in the order of the files; classes of all rows
     rows: int  # rows in all, n
     seconds: float  # wall time
@@ -65,7 +65,7 @@ def is_large(source: str | Path | Files, limit: int = LARGE) -> bool:
     try:
         files = files_of(source)
         if files.format == "Parquet":
-            with reading(files.name), _silent():
+            with reading(files.name), silence_panics():
                 scan = pl.scan_parquet(list(files.paths), glob=False, hive_partitioning=False)
                 width = len(scan.collect_schema())
                 return int(scan.select(pl.len()).collect().item()) * width * 8 > limit
@@ -82,7 +82,7 @@ def count(
     seed: int = 0,
     digits: int | None = None,
     show: Show | None = None,
-) -> Streamed:
+) -> LargeCounts:
     """Count the thresholds of a table that need not fit in memory.
 
     Equal to `mec.thresholds` and `mec.thresholds_in_order` of the table's sums and labels, but that
@@ -180,7 +180,7 @@ def _open(files: Files, target: str | None, before: _Source | None = None) -> _S
             paths, glob=False, infer_schema_length=_INFERRED, schema_overrides=types or None
         )
 
-    with reading(name), _silent():
+    with reading(name), silence_panics():
         first = scan(paths[:1]).collect_schema()
         if not parquet:
             _refuse_row(name, first.names())
@@ -246,7 +246,7 @@ def _refuse_row(name: str, first: list[str]) -> None:
 
 def _count(
     table: _Source, sample: int, seed: int, digits: int | None, progress: _Progress
-) -> Streamed:
+) -> LargeCounts:
     """Count a table; the caller knows how long it took."""
     room, need = shutil.disk_usage(tempfile.gettempdir()).free, 10 * table.rows
     if need > room:
@@ -272,9 +272,11 @@ def _count(
         with spill:
             codes, names, counts, notes = rows.classes()
             line, done = disk_sort.Line(len(names)), 0
-            bounds = spill.bounds(rows.places)
-            parts = ((spill, bounds, j, codes, rows.places) for j in range(bounds.shape[1] - 1))
-            for j, part in enumerate(disk_sort.in_turn(pool, disk_sort.count, parts, threads)):
+            bounds = spill.bounds(rows.decimals)
+            parts = ((spill, bounds, j, codes, rows.decimals) for j in range(bounds.shape[1] - 1))
+            for j, part in enumerate(
+                disk_sort.in_turn(pool, disk_sort.count_range, parts, threads)
+            ):
                 line.add(part)
                 done += int((bounds[:, j + 1] - bounds[:, j]).sum())
                 progress("counting", 0.6 + 0.4 * done / table.rows)
@@ -287,12 +289,12 @@ def _count(
             f"measured on {len(drawn):,} rows drawn at random by seed {seed}, but for the counts "
             "of Algorithm 1; repeated rows and constant columns were looked for among these only"
         )
-    return Streamed(
+    return LargeCounts(
         mec.Thresholds(numbers, counts, d, line.expected, line.least, line.most),
         mec.Thresholds(numbers, counts, d, line.in_order.astype(np.float64), total, total),
         table.columns,
         names,
-        rows.places,
+        rows.decimals,
         _whole(rows.drawn(codes), names, table, notes),
         table.rows,
         0.0,
@@ -330,7 +332,7 @@ class _Rows:
         self._progress = progress
         self._found = 0  # decimals of the features so far
         # Decimals that sums are counted in, of those rows that were read; None for float64.
-        self.places: int | None = None if kind is None and not table.whole else 0
+        self.decimals: int | None = None if kind is None and not table.whole else 0
         self._largest = 0.0
         self._codes: dict[Any, int] = {}  # by label, in the order of their first rows
         self._counts = np.zeros(CLASSES, np.intp)
@@ -341,7 +343,7 @@ class _Rows:
         """Yield sums, codes and decimals of the sums, about `disk_sort.ROWS` rows at a time."""
         table, seen = self._table, 0
         kept: list[tuple[Keys, Codes]] = []
-        held, places = 0, self.places
+        held, decimals = 0, self.decimals
         for frame in self._batches():
             pair = self._sums(frame), self._labels(frame.get_column(table.target))
             start, stop = np.searchsorted(self._rows, [seen, seen + frame.height])
@@ -349,14 +351,14 @@ class _Rows:
             label = pl.Series(table.target, pair[1][here].astype(np.intp))
             self._sample.append(frame[here].with_columns(label))
             seen += frame.height
-            if kept and (self.places != places or held + frame.height > disk_sort.ROWS):
-                yield (*_joined(kept), places)
+            if kept and (self.decimals != decimals or held + frame.height > disk_sort.ROWS):
+                yield (*_joined(kept), decimals)
                 kept, held = [], 0
             kept.append(pair)
-            held, places = held + frame.height, self.places
+            held, decimals = held + frame.height, self.decimals
             self._progress("reading and sorting", 0.6 * seen / table.rows)
         if kept:
-            yield (*_joined(kept), places)
+            yield (*_joined(kept), decimals)
         if seen != table.rows:
             raise InputError(f"{table.name} changed while it was read: {seen:,} rows, then others")
 
@@ -395,7 +397,7 @@ class _Rows:
                 batches = part.collect_batches(chunk_size=chunk, lazy=True)
             while True:
                 try:
-                    with reading(table.name), _silent():
+                    with reading(table.name), silence_panics():
                         frame = next(batches, None)
                 except InputError as error:
                     if table.inferred and isinstance(error.__cause__, pl.exceptions.ComputeError):
@@ -445,7 +447,7 @@ class _Rows:
 
     def _cut(self, sums: NDArray[Any], decimals: int | None) -> NDArray[Any]:
         """Cut sums off as was asked for, and keep the decimals that they then have."""
-        kept, self.places = row_sums.cut(sums, decimals, self._digits)
+        kept, self.decimals = row_sums.cut(sums, decimals, self._digits)
         return kept
 
 
@@ -471,7 +473,7 @@ def _refuse(table: _Source) -> None:
         c: pl.col(c).is_null() | (~pl.col(c).is_finite() if schema[c].is_float() else False)
         for c in (*table.columns, table.target)
     }
-    with reading(table.name), _silent():
+    with reading(table.name), silence_panics():
         counts = table.scan.select(w.sum().alias(c) for c, w in wrong.items())
         found = [(c, n) for c, n in counts.collect(engine="streaming").row(0, named=True).items()]
     bad = [(c, n) for c, n in found if n]

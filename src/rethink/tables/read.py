@@ -49,13 +49,13 @@ def read(
         raise InputError(f"{name} names {len(paths)} NPZ files; only one can be read at a time")
     match found:
         case "folder of images":
-            return sources.images(paths[0], choices)
+            return sources.read_images(paths[0], choices)
         case "named data set":
-            return sources.named(files.data_set, choices)
+            return sources.read_named(files.data_set, choices)
         case "NPZ":
-            return sources.npz(paths[0], choices)
+            return sources.read_npz(paths[0], choices)
         case "Parquet":
-            return from_frame(sources.parquet(paths), target, choices, name)
+            return from_frame(sources.read_parquet(paths), target, choices, name)
     text = text_files.read_text(
         paths, header, choices.delimiter, choices.encoding, choices.missing_values
     )

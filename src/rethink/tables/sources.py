@@ -125,7 +125,7 @@ def reading(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silence_panics() -> Iterator[None]:
     """Keep Rust's reports of a panic, which go past Python, off standard error."""
     if sys.stderr is None:  # closed: descriptor 2 may by now be anything, such as Polars' own
         yield
@@ -178,13 +178,13 @@ def _probe(paths: list[Path]) -> None:
         raise InputError(f"{path} cannot be read: it is damaged inside, or larger than memory")
 
 
-def parquet(paths: list[Path]) -> pl.DataFrame:
+def read_parquet(paths: list[Path]) -> pl.DataFrame:
     """Read Parquet files of one schema, one below the other; raises InputError."""
     frames: list[pl.DataFrame] = []
     size = 0
     _probe(paths)
     for path in paths:
-        with reading(str(path)), _silent():
+        with reading(str(path)), silence_panics():
             lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
             width = len(lazy.collect_schema())
             size += 8 * width * int(lazy.select(pl.len()).collect().item())
@@ -199,7 +199,7 @@ def parquet(paths: list[Path]) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def npz(path: Path, choices: Choices) -> Table:
+def read_npz(path: Path, choices: Choices) -> Table:
     """Read arrays X and y, by these or similar names, from an NPZ; raises InputError."""
     with reading(str(path)):
         if not zipfile.is_zipfile(path):
@@ -245,7 +245,7 @@ def find(name: str) -> str:
     raise InputError(f"there is no {name!r}{did_you_mean(name, [*here, *NAMED])}")
 
 
-def named(name: str, choices: Choices) -> Table:
+def read_named(name: str, choices: Choices) -> Table:
     """Return the training rows of one of `NAMED`; raises InputError if they cannot be had."""
     if name == "fashion-mnist":
         from rethink.data import DataError, fashion_mnist
@@ -309,7 +309,7 @@ def _torchvision(name: str) -> tuple[NDArray[np.uint8], NDArray[np.intp], tuple[
     return pixels, labels[:, 0] if labels.ndim == 2 else labels, tuple(data.classes)
 
 
-def images(folder: Path, choices: Choices) -> Table:
+def read_images(folder: Path, choices: Choices) -> Table:
     """Read images from one folder for each class, gray or RGB, pixels row by row."""
     from PIL import Image
 

@@ -1,6 +1,5 @@
 """Tables as numbers: features and labels for the measurements, and what was done to get them."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -19,7 +18,7 @@ from rethink.tables.encode import (
     Kind,
     did_you_mean,
     encode,
-    fill,
+    fill_missing,
     label_codes,
     missing_as_null,
     type_columns,
@@ -108,10 +107,9 @@ class Table:
                 sums = _decimal_sums(x, decimals, kind)
                 if sums is not None:
                     return sums, decimals
-        if x.shape[1] <= 2:
-            return x.sum(axis=1), None  # one addition is the nearest already
-        nearest = (math.fsum(row) for b in _blocks(x) for row in b.tolist())
-        return np.fromiter(nearest, np.float64, len(x)), None
+        # Column by column, each in one piece of memory.
+        columns = (list(np.ascontiguousarray(block.T)) for block in _blocks(x))
+        return np.concatenate([row_sums.nearest_sums(each) for each in columns]), None
 
 
 def _decimal_sums(
@@ -306,7 +304,7 @@ def _finish(
                 "column out (--kind drop)"
             )
         for k in np.flatnonzero(np.isnan(matrix).any(axis=0)):
-            columns[k] = fill(matrix[:, k], columns[k])
+            columns[k] = fill_missing(matrix[:, k], columns[k])
         with np.errstate(over="ignore"):
             if not all(np.isfinite(np.abs(b).sum(axis=1)).all() for b in _blocks(matrix)):
                 raise InputError(f"{source}: the sum of a row is too large for float64; rescale it")
