@@ -31,7 +31,7 @@ import polars as pl
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from rethink.data import fashion_mnist
-from rethink.paths import cache_folder, repository, write_text
+from rethink.paths import DISTRIBUTION, cache_folder, repository, write_text
 from rethink.runs.machine import environment
 
 FILES = ("breast_cancer", "digits", "Fashion-MNIST")  # from small to large
@@ -92,7 +92,7 @@ class Tool:
         """The version that is timed; None if there is nothing to install."""
         if self.absent:
             return None
-        return self.requirement.partition("==")[2] if self.requirement else version("rethink")
+        return self.requirement.partition("==")[2] if self.requirement else version(DISTRIBUTION)
 
 
 YDATA, PROFILE = "ydata-profiling==4.18.4", ("ydata_profiling", "--silent")

@@ -189,15 +189,14 @@ def test_a_slice_of_nothing_is_an_error(package):
 
 
 def test_slices_of_this_package_reach_the_trainer(monkeypatch):
-    def digest_without(name):
-        whole = fingerprints._top
+    whole = fingerprints._Module.places_of
 
-        def top(module):
-            statements, places = whole(module)
-            return statements, {k: v for k, v in places.items() if k != name}
+    def digest_without(name):
+        def places_of(module, what):
+            return set() if what == name else whole(module, what)
 
         with monkeypatch.context() as patch:
-            patch.setattr(fingerprints, "_top", top)
+            patch.setattr(fingerprints._Module, "places_of", places_of)
             return slice_digest("experiments.repetition", "run")
 
     real = slice_digest("experiments.repetition", "run")

@@ -76,85 +76,123 @@ def slice_digest(module: str, name: str) -> str:
     Raises:
         LookupError: if the module does not define it.
     """
-    if name not in _top(module)[1]:
+    modules: dict[str, _Module] = {}
+
+    def at(where: str) -> _Module:
+        if where not in modules:
+            source = module_file(where).read_text(encoding="utf-8")
+            modules[where] = _module(PACKAGE, where, source)
+        return modules[where]
+
+    if name not in at(module).places:
         raise LookupError(f"{module}.py defines no {name} to take a fingerprint of")
     found: set[tuple[str, int]] = set()
     pending = [(module, name)]
     while pending:
         where, what = pending.pop()
-        statements, places = _top(where)
-        wanted = range(len(statements)) if what == _ALL else places.get(what, ())
-        for place in {*wanted, *places[_ALWAYS]}:
+        for place in at(where).places_of(what):
             if (where, place) not in found:
                 found.add((where, place))
-                pending += _needed(where, statements[place])
-    texts = []
-    for where, place in found:
-        statement = _top(where)[0][place]
-        if not isinstance(statement, (ast.Import, ast.ImportFrom)):
-            texts.append(_plain(where, statement))
+                pending += at(where).needed(place)
+    texts = [at(where).plain(place) for where, place in found]
     digest = hashlib.sha256()
     for text in sorted(texts):
-        digest.update(f"{text}\0".encode())
+        if text:
+            digest.update(f"{text}\0".encode())
     return digest.hexdigest()
 
 
 _ALL, _ALWAYS = "*", ""  # no names of Python's
 
 
-def _top(module: str) -> tuple[list[ast.stmt], dict[str, list[int]]]:
-    """Return a module's statements, and which of them define each name."""
-    return _top_of(module_file(module).read_text(encoding="utf-8"))
+@lru_cache(maxsize=512)
+def _module(package: Path, name: str, source: str) -> "_Module":
+    """Return a module of a package; what is found out about it is kept with it."""
+    return _Module(name, source)
 
 
-@lru_cache(maxsize=256)
-def _top_of(source: str) -> tuple[list[ast.stmt], dict[str, list[int]]]:
-    statements = [each for each in ast.parse(source).body if not _is_text(each)]
-    places: dict[str, list[int]] = {_ALWAYS: []}
-    for place, statement in enumerate(statements):
-        if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-            names = [statement.name]
-        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-            names = [(each.asname or each.name).split(".")[0] for each in statement.names]
-        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            written = (n for n in ast.walk(statement) if isinstance(n, ast.Name))
-            names = [n.id for n in written if isinstance(n.ctx, ast.Store)]
-        else:
-            names = []
-        for each in names or [_ALWAYS]:
-            places.setdefault(each, []).append(place)
-    return statements, places
+class _Module:
+    """The statements of a module, and what each defines, reads and says."""
+
+    def __init__(self, name: str, source: str) -> None:
+        self.name = name
+        self.statements = [each for each in ast.parse(source).body if not _is_text(each)]
+        # Which statements define each name.
+        self.places: dict[str, list[int]] = {_ALWAYS: []}
+        for place, statement in enumerate(self.statements):
+            for each in _defined(statement) or [_ALWAYS]:
+                self.places.setdefault(each, []).append(place)
+        self._needed: dict[int, list[tuple[str, str]]] = {}
+        self._plain: dict[int, str] = {}
+
+    def places_of(self, name: str) -> set[int]:
+        """Return which statements define a name, with those that always count."""
+        wanted = range(len(self.statements)) if name == _ALL else self.places.get(name, ())
+        return {*wanted, *self.places[_ALWAYS]}
+
+    def needed(self, place: int) -> list[tuple[str, str]]:
+        """Return what a statement reads, as (module, name)."""
+        if place not in self._needed:
+            self._needed[place] = self._reads(self.statements[place])
+        return self._needed[place]
+
+    def plain(self, place: int) -> str:
+        """Return a statement without comments, docstrings and where other code is kept.
+
+        An import says nothing: those who read the name follow it.
+        """
+        if place not in self._plain:
+            statement = self.statements[place]
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                self._plain[place] = ""
+            else:
+                bare = _Bare(self.imports(statement))
+                self._plain[place] = ast.unparse(bare.visit(ast.parse(ast.unparse(statement))))
+        return self._plain[place]
+
+    def imports(self, statement: ast.stmt) -> "_Imports":
+        """Return the imports by which a statement can know a name: its module's and its own."""
+        found: _Imports = {}
+        for each in (*self.statements, *ast.walk(statement)):
+            if isinstance(each, (ast.Import, ast.ImportFrom)):
+                for alias in each.names:
+                    name = alias.asname or alias.name.split(".")[0]
+                    found.setdefault(name, []).append(each)
+        return found
+
+    def _reads(self, statement: ast.stmt) -> list[tuple[str, str]]:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            return []
+        imports = self.imports(statement)
+        nodes = list(ast.walk(statement))
+        owners = {id(node.value): node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        found: dict[tuple[str, str], None] = {}
+        for node in nodes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                found[self.name, node.id] = None
+                for each in imports.get(node.id, ()):
+                    for read in _imported_as(each, node.id, owners.get(id(node), _ALL)):
+                        found[read] = None
+        return [(where, what) for where, what in found if module_file(where).exists()]
 
 
-def _needed(module: str, statement: ast.stmt) -> list[tuple[str, str]]:
-    """Return what a statement reads, as (module, name)."""
+# The import statements that bring a name.
+_Imports = dict[str, list[ast.Import | ast.ImportFrom]]
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """Return the names that a statement of a module defines."""
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return [statement.name]
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return []  # those who read the name follow it
-    found: list[tuple[str, str]] = []
-    owners = {
-        id(node.value): node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)
-    }
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            found.append((module, node.id))
-            for each in _imports_of(module, statement, node.id):
-                found += _imports(each, node.id, owners.get(id(node), _ALL))
-    return [(where, what) for where, what in found if module_file(where).exists()]
+        return [(each.asname or each.name).split(".")[0] for each in statement.names]
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        written = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+        return [node.id for node in written if isinstance(node.ctx, ast.Store)]
+    return []
 
 
-def _imports_of(module: str, statement: ast.stmt, name: str) -> list[ast.Import | ast.ImportFrom]:
-    """Return the imports by which a statement can know a name: its module's and its own."""
-    statements, places = _top(module)
-    defining = [statements[place] for place in places.get(name, ())]
-    return [
-        each
-        for each in (*defining, *ast.walk(statement))
-        if isinstance(each, (ast.Import, ast.ImportFrom))
-        and any((alias.asname or alias.name.split(".")[0]) == name for alias in each.names)
-    ]
-
-
-def _imports(
+def _imported_as(
     statement: ast.Import | ast.ImportFrom, name: str, attribute: str
 ) -> list[tuple[str, str]]:
     """Return what a name stands for if this statement imports it, and is read with an attribute."""
@@ -181,17 +219,11 @@ def _imports(
     ]
 
 
-def _plain(module: str, statement: ast.stmt) -> str:
-    """Return code without comments and docstrings, and without where other code is kept."""
-    bare = _Bare(module, statement).visit(ast.parse(ast.unparse(statement)))
-    return ast.unparse(bare)
-
-
 class _Bare(ast.NodeTransformer):
     """Takes docstrings and this package's imports out, and modules off the names that they hold."""
 
-    def __init__(self, module: str, statement: ast.stmt) -> None:
-        self.module, self.statement = module, statement
+    def __init__(self, imports: _Imports) -> None:
+        self.imports = imports
 
     def visit(self, node: ast.AST) -> Any:
         """Go through a node, then put something where a body has lost all."""
@@ -214,20 +246,22 @@ class _Bare(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         """Write what was imported under another name by its own."""
-        for each in _imports_of(self.module, self.statement, node.id):
-            if isinstance(each, ast.ImportFrom) and _of_package(each):
-                own = next(a.name for a in each.names if (a.asname or a.name) == node.id)
-                return ast.copy_location(ast.Name(own, node.ctx), node)
+        for each in self._of_package(node.id):
+            return ast.copy_location(ast.Name(_own_name(each, node.id), node.ctx), node)
         return node
 
     def _is_module(self, name: str) -> bool:
-        for each in _imports_of(self.module, self.statement, name):
-            if isinstance(each, ast.ImportFrom) and _of_package(each):
-                own = next(a.name for a in each.names if (a.asname or a.name) == name)
-                place = f"{each.module}.{own}".removeprefix(f"{NAME}.")
-                if module_file(place).exists():
-                    return True
-        return False
+        places = (f"{each.module}.{_own_name(each, name)}" for each in self._of_package(name))
+        return any(module_file(place.removeprefix(f"{NAME}.")).exists() for place in places)
+
+    def _of_package(self, name: str) -> list[ast.ImportFrom]:
+        imports = self.imports.get(name, ())
+        return [e for e in imports if isinstance(e, ast.ImportFrom) and _of_package(e)]
+
+
+def _own_name(statement: ast.ImportFrom, name: str) -> str:
+    """Return the name in its module of what is imported under another."""
+    return next(each.name for each in statement.names if (each.asname or each.name) == name)
 
 
 def _of_package(statement: ast.ImportFrom) -> bool:
