@@ -1,1 +1,1 @@
-"""What is measured beside the report's own training runs, a module each."""
+"""What the book measures, the training runs of the report among it: a module each."""
