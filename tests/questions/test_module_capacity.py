@@ -15,9 +15,8 @@ from torch import nn
 from torch.nn import functional
 
 from rethink import _torchvision, mec
-from rethink.experiments import learners
 from rethink.plots import figure_data
-from rethink.questions import learner_capacity, module_capacity
+from rethink.questions import learner_capacity, learners, module_capacity
 from rethink.questions.module_capacity import module_mec
 
 
