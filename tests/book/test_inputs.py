@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -69,6 +70,31 @@ def test_fresh_results_are_held_against_those_there_were(published, measuring, c
     published(altered)
     with pytest.raises(BookError, match=r"the result of tiny\(seed=1\) does not stand"):
         make_it(measuring, fresh=True)
+
+
+def test_far_off_results_of_another_machine_are_replaced_and_said(published, measuring, monkeypatch):
+    tiny = sys.modules["rethink.experiments.tiny"]
+    monkeypatch.setattr(tiny, "difference", lambda old, new: abs(old["total"] - new["total"]), False)
+    monkeypatch.setattr(tiny, "tolerance", lambda task: 0.5, False)
+    path = measuring.root / store.PUBLISHED
+
+    def elsewhere(kept):
+        """One is another number, from another machine."""
+        name = next(n for n, each in kept.items() if tasks.about(each)["task"][1] == {"seed": 1})
+        said = tasks.about(kept[name]) | {"environment": {"processor": "another"}}
+        about = np.frombuffer(json.dumps(said).encode(), np.uint8)
+        return kept | {name: kept[name] | {"total": kept[name]["total"] + 1, "about": about}}
+
+    before = store.Store(path.parent / "none", path).published
+    published(elsewhere)
+    words = r"^the result of tiny\(seed=1\) does not stand: made again it is another, 1\.0000 away"
+    with pytest.raises(BookError, match=words):
+        make_it(measuring, fresh=True)
+    after = store.Store(path.parent / "none", path).published
+    assert {name: each["total"] for name, each in after.items()} == {
+        name: each["total"] for name, each in before.items()
+    }
+    make_it(measuring, fresh=True)
 
 
 def test_fresh_results_are_compared_whatever_their_keys_were(published, measuring, capsys):

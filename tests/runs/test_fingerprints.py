@@ -208,7 +208,6 @@ def test_slices_of_this_package_reach_the_trainer(monkeypatch):
 def moved(package):
     """The same code in other rooms, imported by other ways."""
     (package / "far").mkdir()
-    tools = SLICED["tools"].replace("class Kept", "class Kept")
     task = (
         SLICED["parts/task"]
         .replace("from rethink import tools\n", "from rethink.far import instruments\n")
@@ -224,7 +223,7 @@ def moved(package):
         .replace("return end(", "return late.end(")
     )
     for name, text in (
-        ("far/instruments", tools),
+        ("far/instruments", SLICED["tools"]),
         ("far/helper", SLICED["parts/helper"]),
         ("far/late", SLICED["late"]),
         ("far/task", task),

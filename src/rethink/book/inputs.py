@@ -273,7 +273,8 @@ def _sample(
             old, new = store.get(key(task, data.digest)), again.get(key(shorter, data.digest))
             if old is not None and new is not None:
                 audits.append(compare(shorter, old, new))
-    _judge(audits)
+    _report(audits)
+    _refuse(audits)
     state["sampled"] = digest
     write_text(edition.build / "executed.json", json.dumps(state, indent=1))
 
@@ -283,8 +284,11 @@ def _compare_all(
 ) -> str:
     """Hold fresh results against the published ones, whatever their keys; return what is amiss.
 
-    On another type of machine a difference within its tolerance is news and no fault: the fresh
-    results take the place of the old ones.
+    On another type of machine the fresh results take the place of the old ones all the same, also
+    of those that lie further away than they may: that is said when they are published.
+
+    Raises:
+        BookError: if a result of this type of machine does not stand.
     """
     from rethink.runs.audit import compare_all
 
@@ -292,8 +296,11 @@ def _compare_all(
         console.print("  Nothing is published yet, so there is nothing to hold them against.")
         return ""
     coverage = compare_all(wanted, published, made)
-    _judge(coverage.audits)
-    return _gaps(coverage, len(wanted)) if whole else ""
+    _report(coverage.audits)
+    _refuse([audit for audit in coverage.audits if audit.same_machine])
+    elsewhere = [_fault(audit) for audit in coverage.audits if not audit.passed]
+    gaps = [_gaps(coverage, len(wanted))] if whole else []
+    return "\n".join(filter(None, [*gaps, *elsewhere]))
 
 
 def _gaps(coverage: "Coverage", wanted: int) -> str:
@@ -310,10 +317,8 @@ def _gaps(coverage: "Coverage", wanted: int) -> str:
     return "; ".join(said) + ". What was made is published: the next call compares all."
 
 
-def _judge(audits: "list[Audit]") -> None:
-    """Say how repeated results compare, and refuse those that failed."""
-    if not audits:
-        return
+def _report(audits: "list[Audit]") -> None:
+    """Say how repeated results compare."""
     for kind, some in (
         ("training runs", [a for a in audits if a.task.experiment == "training_runs"]),
         ("other measurements", [a for a in audits if a.task.experiment != "training_runs"]),
@@ -328,13 +333,22 @@ def _judge(audits: "list[Audit]") -> None:
             line += f"; they lie {max(differences):.4f} apart at most"
         if some:
             console.print(f"{line}.", soft_wrap=True)
+
+
+def _refuse(audits: "list[Audit]") -> None:
+    """Raise BookError for the first result that does not stand."""
     for audit in audits:
         if not audit.passed:
-            far = f", {audit.difference:.4f} away" if audit.difference > 0 else ""
             raise BookError(
-                f"the result of {audit.task} does not stand: made again it is another{far}. "
-                "Restore book/records.npz, or delete it and make all anew with `make book`."
+                f"{_fault(audit)} Restore book/records.npz, or delete it and make all anew with "
+                "`make book`."
             )
+
+
+def _fault(audit: "Audit") -> str:
+    """Say that a result does not stand."""
+    far = f", {audit.difference:.4f} away" if audit.difference > 0 else ""
+    return f"the result of {audit.task} does not stand: made again it is another{far}."
 
 
 def load(edition: Edition) -> dict[str, Any]:
