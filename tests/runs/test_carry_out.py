@@ -46,7 +46,7 @@ def test_only_what_is_missing_is_measured(experiment, small, tmp_path):
 
 def test_a_worker_with_other_code_refuses(experiment, small, tmp_path):
     with pytest.raises(WorkersError, match="another version of rethink"):
-        carry_out._do_group(0, tasks("tiny", seeds=1), small, "cpu", tmp_path / "0", "other code")
+        carry_out._do_group(small, 0, tasks("tiny", seeds=1), "cpu", tmp_path / "0", "other code")
 
 
 # Training

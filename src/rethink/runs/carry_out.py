@@ -6,18 +6,13 @@ results there does not need it.
 
 import contextlib
 import math
-import os
 import platform
 import tempfile
-import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-import joblib
 
 from rethink.data import Dataset
 from rethink.runs.store import Store
@@ -66,6 +61,7 @@ def do_missing(
 
     Raises:
         WorkersError: if a worker has other code or no such device.
+        LostWorkersError: if workers were lost and the others cannot go on without them.
     """
     missing = missing_of(wanted, data, store)
     if not missing:
@@ -74,14 +70,13 @@ def do_missing(
     work = groups(missing)
     with tempfile.TemporaryDirectory(prefix="rethink-") as folder:
         marks = [Path(folder) / str(number) for number in range(len(work))]
-        job, device = joblib.delayed(_do_group), workers.place()
-        jobs = (
-            job(number, group, data, device, marks[number], fingerprint(group[0].experiment))
+        calls = [
+            (number, group, workers.place(), marks[number], fingerprint(group[0].experiment))
             for number, group in enumerate(work)
-        )
+        ]
         finished: set[int] = set()
         with _Watch(work, marks, finished, show):
-            for number, results in _parallel(min(workers.number(), len(work)), folder)(jobs):
+            for number, results in workers.call(_do_group, data, calls, folder):
                 for task, result in zip(work[number], results, strict=True):
                     store.put(key(task, data.digest), result)
                 finished.add(number)
@@ -94,28 +89,8 @@ def missing_of(wanted: Sequence[Task], data: Dataset, store: Store) -> list[Task
     return [task for task in once.values() if store.get(key(task, data.digest)) is None]
 
 
-def _parallel(processes: int, folder: str) -> joblib.Parallel:
-    """Return what carries out calls in worker processes and yields results as they come.
-
-    Args:
-        processes: how many.
-        folder: for what they share; not in memory, where a kill would leave the data.
-    """
-    # joblib replaces a worker whose memory has grown, as after a large task, and warns of it.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
-    return joblib.Parallel(
-        n_jobs=processes,
-        return_as="generator_unordered",
-        pre_dispatch="all",
-        batch_size=1,
-        temp_folder=folder,
-        initializer=_leave_with,
-        initargs=(os.getpid(),),
-    )
-
-
 def _do_group(
-    number: int, group: list[Task], data: Dataset, device: str, mark: Path, code: str
+    data: Dataset, number: int, group: list[Task], device: str, mark: Path, code: str
 ) -> tuple[int, list[Arrays]]:
     """Do a group of tasks in a worker; the file ``mark`` has as many bytes as percent are done."""
     # A result is kept under the fingerprint of the code that asked for it.
@@ -133,17 +108,6 @@ def _do_group(
 
     tell(0.0)
     return number, run(group, data, device, tell)
-
-
-def _leave_with(parent: int) -> None:
-    """Let this process of joblib's end with its parent, whom it would outlive to no purpose."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Watch:

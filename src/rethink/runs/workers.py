@@ -1,12 +1,16 @@
-"""Workers: who trains. Processes of this machine, its GPU, or those of a Dask cluster."""
+"""Workers: who does the tasks. Processes of this machine, its GPU, or those of a Dask cluster."""
 
 import contextlib
 import logging
+import os
 import platform
 import re
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from rethink.errors import CommandError
@@ -24,38 +28,40 @@ class LostWorkersError(CommandError):
     exit_code = 1
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workers:
-    """Who trains.
+    """Who carries out tasks.
 
     Attributes:
         count: processes of one thread each; by default one a core, or one for a GPU.
         device: "cpu", "cuda", or "auto" for a GPU if this machine has one.
-        dask: address of the scheduler of a Dask cluster, which then trains instead.
+        dask: address of the scheduler of a Dask cluster, which then does it all instead.
     """
 
     count: int | None = None
     device: str = "cpu"
     dask: str | None = None
+    _cluster: "_Cluster | None" = field(default=None, init=False, repr=False, compare=False)
 
     @contextlib.contextmanager
     def connected(self, data: Any) -> Iterator[None]:
-        """Let joblib send work to the cluster in this block, if there is one.
+        """See in this block that the workers are there, and connected where they are a cluster.
 
-        Every worker gets a copy of the data, so that one can be lost.
+        Every worker of a cluster gets a copy of the data, so that one can be lost.
 
         Raises:
             WorkersError: if there is no such device, Dask is not installed, or the cluster cannot
                 be reached or has no workers that can take the data.
-            LostWorkersError: if workers were lost and the block could not go on without them.
         """
         if self.dask is None:
             find(self.place())
-        try:
-            with _cluster(self.dask, data) if self.dask is not None else contextlib.nullcontext():
+            yield
+            return
+        with _connect(self.dask, data) as self._cluster:
+            try:
                 yield
-        except (BrokenExecutor, CancelledError) as error:
-            raise _lost(error) from error
+            finally:
+                self._cluster = None
 
     def place(self) -> str:
         """Return the device to train on, as PyTorch names it."""
@@ -66,20 +72,78 @@ class Workers:
         return self.device
 
     def number(self) -> int:
-        """Return how many stacks are trained at a time."""
-        if self.dask is not None:
-            return cores()
+        """Return how many calls are done at a time; that of a cluster is known in `connected`."""
+        if self._cluster is not None:
+            return self._cluster.number()
         return self.count or (cores() if self.place() == "cpu" else 1)
+
+    def call(
+        self, function: Callable[..., Any], data: Any, calls: Sequence[tuple[Any, ...]], folder: str
+    ) -> Iterator[Any]:
+        """Yield what a function returns, in the order in which the calls end.
+
+        Args:
+            function: takes the data and what a call gives.
+            data: what `connected` was told of.
+            calls: the other arguments of each call, those that take longest first.
+            folder: for what processes of this machine share; not in memory, where a kill would
+                leave the data.
+
+        Raises:
+            LostWorkersError: if workers were lost and the others cannot go on without them.
+        """
+        try:
+            if self._cluster is not None:
+                yield from self._cluster.call(function, calls)
+            else:
+                yield from _call(function, data, calls, folder, min(self.number(), len(calls)))
+        except (BrokenExecutor, CancelledError) as error:
+            raise _lost(error) from error
 
 
 LOCAL = Workers()
 
 
 def cores() -> int:
-    """Return how many cores this process may use; where it is connected, those of the cluster."""
+    """Return how many cores this process may use."""
     import joblib
 
-    return int(joblib.effective_n_jobs(-1))
+    return int(joblib.cpu_count())
+
+
+def _call(
+    function: Callable[..., Any],
+    data: Any,
+    calls: Sequence[tuple[Any, ...]],
+    folder: str,
+    processes: int,
+) -> Iterator[Any]:
+    """Carry out calls in processes of this machine; of one process, in this one."""
+    import joblib
+
+    # joblib replaces a worker whose memory has grown, as after a large task, and warns of it.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+    parallel = joblib.Parallel(
+        n_jobs=processes,
+        return_as="generator_unordered",
+        pre_dispatch="all",
+        batch_size=1,
+        temp_folder=folder,
+        initializer=_leave_with,
+        initargs=(os.getpid(),),
+    )
+    yield from parallel(joblib.delayed(function)(data, *call) for call in calls)
+
+
+def _leave_with(parent: int) -> None:
+    """Let this process of joblib's end with its parent, whom it would outlive to no purpose."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def find(device: str) -> None:
@@ -97,14 +161,37 @@ def find(device: str) -> None:
             )
 
 
+@dataclass(frozen=True)
+class _Cluster:
+    """A Dask cluster: its client, and the data as its workers have it."""
+
+    client: Any
+    data: Any
+
+    def number(self) -> int:
+        """Return how many threads its workers have together."""
+        return sum(self.client.ncores().values())
+
+    def call(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        """Carry out calls on the cluster; see `Workers.call`."""
+        import distributed
+
+        # Equal calls in two blocks are two calls: a result is kept by us and not by Dask.
+        sent = [self.client.submit(function, self.data, *call, pure=False) for call in calls]
+        try:
+            for done in distributed.as_completed(sent, loop=self.client.loop):
+                yield done.result()
+        except distributed.KilledWorker as error:
+            raise _lost(error) from error
+
+
 @contextlib.contextmanager
-def _cluster(address: str, data: Any) -> Iterator[None]:
-    """Connect joblib with the cluster of a scheduler."""
+def _connect(address: str, data: Any) -> Iterator[_Cluster]:
+    """Connect with the cluster of a scheduler, and send the data to all its workers."""
     try:
         import asyncio
 
         import distributed
-        import joblib
     except ImportError as error:
         raise WorkersError("Dask is not installed; run `make extras`") from error
     # What it would say of lost connections comes as an exception, too.
@@ -133,37 +220,13 @@ def _cluster(address: str, data: Any) -> Iterator[None]:
         except TimeoutError as error:
             raise WorkersError(f"the Dask cluster at {address} has no workers") from error
         try:
-            backend = _backend(client, data)
+            sent = client.scatter(data, broadcast=True)
         except Exception as error:  # whatever was raised in a worker
             raise WorkersError(
                 f"the workers at {address} cannot take the data; install this version of rethink "
                 f"there ({error})"
             ) from error
-        with joblib.parallel_config(backend=backend):
-            yield
-
-
-def _backend(client: Any, data: Any) -> Any:
-    """Return what joblib sends work through, having sent the data to all workers."""
-    from joblib._dask import DaskDistributedBackend
-
-    class Backend(DaskDistributedBackend):  # type: ignore[misc]
-        def configure(self, *given: Any, **named: Any) -> int:
-            # Of one worker joblib would make none, and train in this process.
-            return max(2, int(super().configure(*given, **named)))
-
-        def submit(self, work: Any, callback: Callable[[Any], None]) -> Future[Any]:
-            # joblib would wait for ever for what Dask gives up, as after the loss of four workers.
-            def given_up(job: Future[Any]) -> None:
-                error = job.exception()
-                if error is not None:
-                    callback(_lost(error))
-
-            job: Future[Any] = super().submit(work, callback)
-            job.add_done_callback(given_up)
-            return job
-
-    return Backend(client=client, scatter=[data])
+        yield _Cluster(client, sent)
 
 
 def _lost(error: BaseException) -> LostWorkersError:
