@@ -237,6 +237,12 @@ def test_code_is_folded_and_hidden_cells_stay_out(made):
     assert "claims.values" not in made.soup.get_text()
 
 
+def test_a_card_names_no_commit_where_none_is_known(made):
+    text = made.soup.get_text()
+    assert "Made by rethink " in text
+    assert "commit" not in text
+
+
 # ---- execution -----------------------------------------------------------------------------------
 
 

@@ -55,7 +55,7 @@ def test_the_commit_is_named_and_whether_files_differ_from_it(tmp_path, monkeypa
         name = ("-c", "user.name=a", "-c", "user.email=a@b")
         subprocess.run(["git", *name, *words], cwd=tmp_path, check=True, capture_output=True)
 
-    assert page_note.commit(tmp_path) == "unknown"
+    assert page_note.commit(tmp_path) is None
     git("init")
     (tmp_path / "one").write_text("1")
     git("add", "one")
@@ -66,8 +66,8 @@ def test_the_commit_is_named_and_whether_files_differ_from_it(tmp_path, monkeypa
     (tmp_path / "book" / "two").write_text("1")
     git("add", "book")
     assert page_note.commit(tmp_path) == clean, "what is made is no change of the code"
-    assert page_note.commit(tmp_path / "book") == "unknown", "a folder within another's repository"
+    assert page_note.commit(tmp_path / "book") is None, "a folder within another's repository"
     (tmp_path / "one").write_text("2")
     assert page_note.commit(tmp_path) == f"{clean} with changes"
     monkeypatch.setenv("PATH", "")
-    assert page_note.commit(tmp_path) == "unknown"
+    assert page_note.commit(tmp_path) is None

@@ -71,6 +71,7 @@ def test_target_header_and_choices_reach_the_reader(tmp_path):
         ((from_arrays(X, Y), None, None, None, Choices(missing="drop")), "that missing does not"),
         (("nowhere.csv",), "there is no 'nowhere.csv'"),
         ((X, Y, None, None, Choices(), -1), "digits must be 0 or more, but -1"),
+        (("nowhere.csv", None, None, None, Choices(), -1), "digits must be 0 or more, but -1"),
     ],
 )
 def test_what_does_not_apply_is_refused(given, words):

@@ -181,7 +181,7 @@ def render_book(edition: Edition, shown: dict[str, PageResults]) -> None:
     """Render the executed notebooks, showing that it is under way."""
     from rethink.book import html
 
-    state, code = load(edition), commit(edition.root)
+    state, code = load(edition), commit(edition.root) or "unknown"
 
     def seconds(page: str) -> float | None:
         known = state.get(page, {})

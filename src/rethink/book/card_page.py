@@ -52,21 +52,22 @@ def card(
     from rethink.instrument import training
     from rethink.tables import large_tables
 
-    if large_tables.is_large(source):
+    files = sources.files_of(source)
+    if large_tables.is_large(files):
         raise InputError(
             f"{source} is larger than is read into memory; `rethink measure` takes it, and a card "
             "can be made of a random part of its rows"
         )
     with console.status(reading_status(source)):
-        table = read_table(source, target, options)
+        table = read_table(files, target, options)
     plan = training.plan(
         len(table.labels), table.features.shape[1], len(table.classes), minutes, seeds, table.shape
     )
     console.print(str(plan), markup=False, soft_wrap=True)
     # The notebook runs elsewhere: what is a path here must be one there.
-    if Path(source).exists():
+    if files.paths and Path(source).exists():
         source = str(Path(source).absolute())
-    elif sources.paths_of(source):
+    elif files.paths:
         source = str(Path(glob.escape(str(Path.cwd()))) / source)
     parameters = {
         "source": source,
@@ -113,7 +114,9 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
         results = json.loads((work / "results" / f"{PAGE}.json").read_text(encoding="utf-8"))
         notebook = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]
 
-        code = f"rethink {version(DISTRIBUTION)}, commit {commit(root)}"
+        code = f"rethink {version(DISTRIBUTION)}"
+        if (known := commit(root)) is not None:
+            code += f", commit {known}"
         made = f"Made by {code}, in {time.perf_counter() - began:.0f} s"
         about = {
             "Parameters": ", ".join(f"{name} = {value!r}" for name, value in values.items()),

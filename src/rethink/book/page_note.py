@@ -35,18 +35,18 @@ class PageResults:
     seconds: float
 
 
-def commit(root: Path) -> str:
+def commit(root: Path) -> str | None:
     """Return the commit that the code is at, with a word where files differ from it.
 
-    What making the book writes itself, into book/, is no such difference. It is unknown where this
-    folder is not a repository's: an installed package may lie within somebody's own.
+    What making the book writes itself, into book/, is no such difference. It is not known where
+    this folder is not a repository's: an installed package may lie within somebody's own.
     """
     if not (root / ".git").exists():
-        return "unknown"
+        return None
     name = _git(root, "describe", "--always", "--abbrev=10")
     tracked = ("status", "--porcelain", "--untracked-files=no")
     changed = _git(root, *tracked, "--", ".", ":(exclude)book")
-    return f"{name} with changes" if name and changed else name or "unknown"
+    return f"{name} with changes" if name and changed else name or None
 
 
 def _git(root: Path, *words: str) -> str:

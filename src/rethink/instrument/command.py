@@ -11,6 +11,7 @@ from rethink.instrument import entry
 from rethink.instrument.measurement import Measurement
 from rethink.progress import console
 from rethink.tables import read as tables
+from rethink.tables.sources import Files
 from rethink.tables.table import Choices, Table
 
 
@@ -54,7 +55,7 @@ def options(
     return found if header is None else found | {"header": header}
 
 
-def read_table(source: str, target: str | None, options: dict[str, Any]) -> Table:
+def read_table(source: str | Files, target: str | None, options: dict[str, Any]) -> Table:
     """Read a table as the command line was told to.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rethink.errors import InputError
 from rethink.instrument import measurement
-from rethink.tables import large_tables
+from rethink.tables import large_tables, row_sums
 from rethink.tables.encode import Choices
 from rethink.tables.read import from_arrays, read
 from rethink.tables.sources import Files, files_of
@@ -49,6 +49,7 @@ def measure(
     (2.0, 1.5)
     """
     say = tell or (lambda words: None)
+    row_sums.check_digits(digits)  # before a table is read that may take minutes
 
     if isinstance(source, str | Path):
         _refuse(f"{source} has its labels itself", y=y)

@@ -100,6 +100,12 @@ def nearest_sums(columns: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return low
 
 
+def check_digits(digits: int | None) -> None:
+    """Raise InputError where sums cannot be cut to so many decimals."""
+    if digits is not None and digits < 0:
+        raise InputError(f"digits must be 0 or more, but {digits} was passed (--digits)")
+
+
 def cut(
     sums: NDArray[Any], decimals: int | None, digits: int | None
 ) -> tuple[NDArray[Any], int | None]:
@@ -118,8 +124,7 @@ def cut(
     """
     if digits is None:
         return sums, decimals
-    if digits < 0:
-        raise InputError(f"digits must be 0 or more, but {digits} was passed (--digits)")
+    check_digits(digits)
 
     if decimals is None:
         return _cut_floats(sums, digits), None
