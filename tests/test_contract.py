@@ -72,3 +72,13 @@ def test_every_module_has_its_tests_at_the_same_place():
     tested = [path for path in modules if path.name != "__init__.py"]
     wanted = {path: path.with_name(f"test_{path.stem.strip('_')}.py") for path in tested}
     assert [str(path) for path in wanted if not (ROOT / "tests" / wanted[path]).is_file()] == []
+
+
+def test_no_module_is_left_out_of_format_and_lint():
+    """A name such as "book" in ruff's exclusions takes the wing of that name with it."""
+    command = [sys.executable, "-m", "ruff", "check", "--show-files", "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    seen = set(map(Path, done.stdout.splitlines()))
+    written = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *ROOT.glob("chapters/*.py")]
+    assert set(written) - seen == set()
+    assert not any(path.is_relative_to(ROOT / "book") for path in seen)

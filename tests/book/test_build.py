@@ -1,4 +1,3 @@
-import json
 import shutil
 import sys
 from dataclasses import replace
@@ -8,9 +7,9 @@ import pytest
 from nbformat.v4 import new_notebook, writes
 
 from rethink import paths
-from rethink.book import build, notebooks, pages
+from rethink.book import build, notebooks
 from rethink.book import html as rendering
-from rethink.book.pages import Edition, ParameterError, BookError
+from rethink.book.pages import BookError, Edition, ParameterError
 from rethink.runs import fingerprints, store, tasks
 from tests.book.builds import EXPERIMENT, make, make_it, never, render
 from tests.book.manuscripts import append, code, write_book, write_chapter

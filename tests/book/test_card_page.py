@@ -12,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from rethink.book import browser, card_html, card_page
-from rethink.book.pages import ParameterError, BookError
+from rethink.book.pages import BookError, ParameterError
 from rethink.errors import InputError
 from tests.book.browsers import needs_browser
 from tests.book.manuscripts import append, code, figure, write_chapter

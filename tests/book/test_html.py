@@ -9,7 +9,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from rethink.book import html as rendering
 from rethink.book import notebooks
-from rethink.book.pages import Edition, BookError, page_names, read, root
+from rethink.book.pages import BookError, Edition, page_names, read, root
 from tests.book.manuscripts import HEADER, TABLE, code, edition_of, figure
 
 BOOK = root()

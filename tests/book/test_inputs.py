@@ -30,9 +30,7 @@ def test_what_is_measured_is_published_and_found_again(measuring, executed, smal
     assert "measuring" not in capsys.readouterr().err
 
 
-def test_a_sample_of_what_is_published_is_made_again_once(
-    measuring, executed, monkeypatch, capsys
-):
+def test_a_sample_of_what_is_published_is_made_again_once(measuring, executed, monkeypatch, capsys):
     path = measuring.root / store.PUBLISHED
     make_it(measuring)
     monkeypatch.setenv("RETHINK_RECORDS", str(path))
@@ -72,9 +70,13 @@ def test_fresh_results_are_held_against_those_there_were(published, measuring, c
         make_it(measuring, fresh=True)
 
 
-def test_far_off_results_of_another_machine_are_replaced_and_said(published, measuring, monkeypatch):
+def test_far_off_results_of_another_machine_are_replaced_and_said(
+    published, measuring, monkeypatch
+):
     tiny = sys.modules["rethink.experiments.tiny"]
-    monkeypatch.setattr(tiny, "difference", lambda old, new: abs(old["total"] - new["total"]), False)
+    monkeypatch.setattr(
+        tiny, "difference", lambda old, new: abs(old["total"] - new["total"]), False
+    )
     monkeypatch.setattr(tiny, "tolerance", lambda task: 0.5, False)
     path = measuring.root / store.PUBLISHED
 

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from rethink.book import notebooks
-from rethink.book.pages import ParameterError, BookError, read
+from rethink.book.pages import BookError, ParameterError, read
 from tests.book.manuscripts import append, code, write_chapter
 
 QUICK = """# One
@@ -135,7 +135,9 @@ def test_a_kernel_that_dies_is_an_error_that_names_the_chapter(tiny_book):
 
 @pytest.mark.parametrize("override", [{"sedes": 2}, {"seeds": "2"}])
 def test_a_wrong_parameter_stops_it_before_anything_is_executed(tiny_book, override, monkeypatch):
-    monkeypatch.setattr(notebooks.papermill, "execute_notebook", lambda *_, **__: pytest.fail("ran"))
+    monkeypatch.setattr(
+        notebooks.papermill, "execute_notebook", lambda *_, **__: pytest.fail("ran")
+    )
     with pytest.raises(ParameterError, match="01-one"):
         notebooks.execute(replace(tiny_book, overrides={"01-one": override}), "01-one", "mark")
 

@@ -5,9 +5,9 @@ import pytest
 
 from rethink.book import pages as paging
 from rethink.book.pages import (
+    BookError,
     Edition,
     ParameterError,
-    BookError,
     Request,
     defaults,
     find_page,

@@ -11,10 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rethink.paths import write_bytes, write_text
-from rethink.book.pages import Edition, BookError, inputs_digest, page_names, read, settings, stamp, summarises
-from rethink.book.page_note import PageResults, commit, note
 from rethink.book.inputs import load, look, make_results, training_runs
+from rethink.book.page_note import PageResults, commit, note
+from rethink.book.pages import (
+    BookError,
+    Edition,
+    inputs_digest,
+    page_names,
+    read,
+    settings,
+    stamp,
+    summarises,
+)
+from rethink.paths import write_bytes, write_text
 from rethink.progress import console, in_words
 from rethink.runs.workers import Workers
 

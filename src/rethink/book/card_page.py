@@ -17,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from rethink.book import card_html, notebooks
 from rethink.book.page_note import LIBRARIES, commit, versions
-from rethink.book.pages import Edition, BookError, settings
+from rethink.book.pages import BookError, Edition, settings
 from rethink.errors import InputError
 from rethink.instrument.command import read_table, reading_status
 from rethink.paths import DISTRIBUTION, write_bytes, write_text

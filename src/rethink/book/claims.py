@@ -23,9 +23,9 @@ from IPython.display import display
 from nbformat import NotebookNode
 from numpy.typing import ArrayLike, NDArray
 
-from rethink.plots import figures
-from rethink.paths import repository
 from rethink.intervals import MeanInterval, prediction_interval
+from rethink.paths import repository
+from rethink.plots import figures
 
 VERDICTS = (
     "reproduced",

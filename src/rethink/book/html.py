@@ -12,7 +12,7 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from rethink.book.pages import Edition, BookError, page_names
+from rethink.book.pages import BookError, Edition, page_names
 from rethink.paths import write_text
 
 DRAFT = (

@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rethink.book.page_note import PageResults
-from rethink.book.pages import Edition, BookError, Request, page_names, read, requests, root, shows_everything, shows_seconds
+from rethink.book.pages import (
+    BookError,
+    Edition,
+    Request,
+    page_names,
+    read,
+    requests,
+    root,
+    shows_everything,
+    shows_seconds,
+)
 from rethink.paths import write_text
 from rethink.progress import console, in_words
 from rethink.runs.workers import LOCAL, Workers
@@ -26,8 +36,8 @@ if TYPE_CHECKING:
     from rethink.protocol import Record
     from rethink.runs.audit import Audit, Coverage
     from rethink.runs.carry_out import Progress
-    from rethink.runs.store import Store
     from rethink.runs.results import Results
+    from rethink.runs.store import Store
     from rethink.runs.tasks import Arrays, Task
 
 SAMPLE_SECONDS = 20.0  # of each core, for the sample of published results that is made again
@@ -198,9 +208,7 @@ def wanted_by(asked: Sequence[Request]) -> "list[Task]":
     return list({task.text: task for task in wanted}.values())
 
 
-def _do_missing(
-    wanted: "list[Task]", data: "Dataset", store: "Store", workers: Workers
-) -> None:
+def _do_missing(wanted: "list[Task]", data: "Dataset", store: "Store", workers: Workers) -> None:
     """Do what has no result, showing what is under way and how long is left."""
     from rethink.runs.carry_out import do_missing, missing_of
     from rethink.runs.tasks import groups

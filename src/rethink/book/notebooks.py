@@ -13,8 +13,8 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from rethink.book import claims
+from rethink.book.pages import BookError, Edition, read, settings
 from rethink.paths import write_text
-from rethink.book.pages import Edition, BookError, read, settings
 
 
 def execute(

@@ -19,9 +19,9 @@ import jupytext
 import yaml
 from nbformat import NotebookNode
 
-from rethink.runs import fingerprints
 from rethink.errors import CommandError
 from rethink.paths import repository
+from rethink.runs import fingerprints
 
 # What benchmarks measured, and what other tools say of themselves.
 BENCHMARKS = (
@@ -271,7 +271,7 @@ def inputs_digest(edition: Edition) -> str:
 
 
 def shows_seconds(notebook: NotebookNode) -> bool:
-    """Tell whether a page says how long runs or measurements took, which differs where they do not."""
+    """Tell whether a page says how long something took, which differs where results do not."""
     return any(".seconds" in c.source for c in notebook.cells if c.cell_type == "code")
 
 

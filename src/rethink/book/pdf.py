@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, Tag
 from markupsafe import Markup
 
 from rethink.book.browser import print_pdf
-from rethink.book.pages import Edition, BookError
+from rethink.book.pages import BookError, Edition
 from rethink.book.templates import fill
 
 # What a page has for its reader on the screen: code is unfolded there, data is fetched.
