@@ -38,12 +38,12 @@ def never(*_, **__):
 def make(edition, names):
     """Make the book; return which pages that executed."""
     names.clear()
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     return list(names)
 
 
 def make_it(edition, fresh=False):
     """Make the book with its measurements; return the store of those that it publishes."""
-    build.make(edition, fresh, Workers())
+    build.make(edition, fresh, Workers(1))
     path = edition.root / store.PUBLISHED
     return store.Store(path.parent / "none", path)

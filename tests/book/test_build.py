@@ -1,5 +1,6 @@
 import shutil
 import sys
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from rethink.book import build, notebooks
 from rethink.book import html as rendering
 from rethink.book.pages import BookError, Edition, ParameterError
 from rethink.runs import fingerprints, store, tasks
+from rethink.runs.workers import Workers
 from tests.book.builds import EXPERIMENT, make, make_it, never, render
 from tests.book.manuscripts import append, code, write_book, write_chapter
 
@@ -22,7 +24,7 @@ def test_a_book_is_made_once(edition, monkeypatch, capsys):
     write_book(edition.root / "two", {"index": "# Tiny\n", "01-one": code("print(1)")})
     edition = Edition.full(edition.root / "two")
     monkeypatch.setattr(rendering, "render", render)
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     said = capsys.readouterr()
     assert "Executing 2 of 2 pages" in said.err
     assert "01-one" in said.err
@@ -31,7 +33,7 @@ def test_a_book_is_made_once(edition, monkeypatch, capsys):
 
     monkeypatch.setattr(notebooks, "execute", never)
     monkeypatch.setattr(rendering, "render", never)
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     said = capsys.readouterr()
     assert said.out.startswith("Nothing to do, the book is up to date: ")
     assert not said.err
@@ -39,6 +41,23 @@ def test_a_book_is_made_once(edition, monkeypatch, capsys):
 
 def test_pages_are_executed_in_order_and_summaries_last(edition, executed):
     assert make(edition, executed) == ["index", "01-one", "02-two", "summary"]
+    assert make(edition, executed) == []
+
+
+def test_pages_are_executed_side_by_side_and_summaries_after_them(edition, executed, monkeypatch):
+    execute, order = notebooks.execute, []
+    together = threading.Barrier(3, timeout=10)
+
+    def executes(edition, page, *rest):
+        if page != "summary":
+            together.wait()
+        execute(edition, page, *rest)
+        order.append(page)
+
+    monkeypatch.setattr(notebooks, "execute", executes)
+    build.make(edition, False, Workers(3))
+    assert sorted(order[:3]) == ["01-one", "02-two", "index"]
+    assert order[3:] == ["summary"]
     assert make(edition, executed) == []
 
 
@@ -93,7 +112,7 @@ def test_what_was_executed_before_a_failure_is_not_executed_again(edition, execu
 
     with monkeypatch.context() as patch, pytest.raises(BookError, match="no"):
         patch.setattr(notebooks, "execute", fails)
-        build.make(edition, False, None)
+        build.make(edition, False, Workers(1))
     assert executed == ["index", "01-one"]
     assert make(edition, executed) == ["02-two", "summary"]
 
@@ -104,11 +123,11 @@ def test_after_a_change_of_the_looks_it_is_only_rendered(edition, executed, monk
     rendered = []
     monkeypatch.setattr(rendering, "render", lambda edition, *_: rendered.append(edition))
     append(edition.root / "_config.yml")
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     append(edition.root / "chapters" / "references.bib")
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     assert rendered == [edition, edition]
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     assert rendered == [edition, edition]
 
 
@@ -122,9 +141,9 @@ def test_a_book_whose_rendering_failed_is_not_up_to_date(edition, executed, monk
         patch.setattr(rendering, "render", fails)
         for _ in range(2):
             with pytest.raises(BookError, match="no"):
-                build.make(edition, False, None)
+                build.make(edition, False, Workers(1))
     (edition.html / "index.html").unlink()
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     assert (edition.html / "index.html").exists()
 
 
@@ -135,9 +154,9 @@ def test_with_nothing_to_do_nothing_is_looked_up_unless_runs_are_to_be_fresh(
     calls = []
     made = build.make_results
     monkeypatch.setattr(build, "make_results", lambda *given: calls.append(given) or made(*given))
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     assert not calls
-    build.make(edition, True, None)
+    build.make(edition, True, Workers(1))
     assert len(calls) == 1
 
 
@@ -195,10 +214,10 @@ def test_one_process_at_a_time_makes_a_book(edition, executed):
 
 def test_results_made_from_nothing_are_held_against_those_there_were(edition, executed):
     make(edition, executed)
-    build.make(edition, True, None)
+    build.make(edition, True, Workers(1))
     write_chapter(edition.root, "02-two", code("1", "2", "3"))
     with pytest.raises(BookError, match=r"allow:\n    02-two: cells was 2 and is 3$"):
-        build.make(edition, True, None)
+        build.make(edition, True, Workers(1))
     assert make(edition, executed) == []
 
 

@@ -1,6 +1,9 @@
 """Trials on tables whose truth is known: what can be learned, what cannot, what was planted."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -131,6 +134,33 @@ def test_other_learners_learn_the_same_splits(digits):
     bits = dict(zip(found.names, found.bits[:, 0], strict=True))
     assert bits["logistic"] == 257 * 10 and bits["neighbours"] == pytest.approx(400 * np.log2(10))
     assert (found.train[found.names.index("tree")] == 1).all() and (found.seconds > 0).all()
+
+
+SILENT = """
+import sys, warnings
+from dataclasses import replace
+from sklearn.datasets import load_iris
+from rethink.instrument import training
+from tests.instrument.plans import planned
+
+x, y = load_iris(return_X_y=True)
+plan = replace(planned(x.astype("float32"), y), learners=("boosting",))
+print(training.learners(x.astype("float32"), y, plan).names)
+"""
+
+
+def test_a_container_that_does_not_tell_of_its_processors_is_passed_over_in_silence(tmp_path):
+    silent = tmp_path / "lscpu"
+    silent.write_text("#!/bin/sh\n")
+    silent.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", SILENT],
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("('boosting',)\n", "")
 
 
 def test_a_deadline_leaves_units_out_and_says_so(digits, swept, monkeypatch):

@@ -7,6 +7,7 @@ over at once.
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from rethink.book.pages import (
 )
 from rethink.paths import write_bytes, write_text
 from rethink.progress import console, in_words
-from rethink.runs.workers import Workers
+from rethink.runs.workers import Workers, cores
 
 SECONDS_PER_PAGE = 7.0  # before this machine has executed a page, whose time is then kept
 
@@ -56,27 +57,7 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
     shown = make_results(edition, order, fresh, workers)
     trained = time.perf_counter()
     state, results = load(edition), _results(edition) if fresh else {}
-    order.sort(key=lambda page: summarises(read(edition.root, page)))
-    left = [page for page in order if _stale(edition, page, shown[page].digest, state)]
-    expected = {page: state.get(page, {}).get("seconds", SECONDS_PER_PAGE) for page in order}
-    if left:
-        console.print(
-            f"Executing {len(left)} of {len(order)} pages: about "
-            f"{in_words(sum(expected[page] for page in left))}."
-        )
-    count = 0
-    for page in order:
-        # A page that summarises the others is judged only now that they are done.
-        if not _stale(edition, page, shown[page].digest, state):
-            continue
-        count += 1
-        rest = sum(expected[p] for p in left[count - 1 :])
-        mark = stamp(edition, page, shown[page].digest)
-        with console.status(f"{page} ({count} of {max(count, len(left))}), {in_words(rest)} left"):
-            seconds = execute(edition, page, mark)
-        console.print(f"  {page}  {seconds:.1f} s")
-        state[page] = {"stamp": mark, "seconds": round(seconds, 1)}
-        write_text(edition.build / "executed.json", json.dumps(state, indent=1))
+    _execute_stale(edition, order, shown, state, workers.count or cores())
     write_text(edition.book / "ledger.csv", claims.whole_ledger(edition.book))
     # What the README shows.
     if cover := notebooks.picture(edition.book / f"{page_names(edition.root)[0]}.ipynb"):
@@ -104,6 +85,60 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
             "made from nothing, some results lie further from what they were than their pages "
             "allow:\n" + "\n".join(f"    {line}" for line in moved)
         )
+
+
+def _execute_stale(
+    edition: Edition,
+    order: list[str],
+    shown: dict[str, PageResults],
+    state: dict[str, Any],
+    at_once: int,
+) -> None:
+    """Execute what is stale, pages side by side, and note in the state what is executed.
+
+    Pages that summarise the others are judged and executed only when those are done.
+
+    Raises:
+        BookError: if a page fails: the first one that does. Those under way are finished, and what
+            was executed stays.
+    """
+    from rethink.book import notebooks
+
+    def stale(pages: list[str]) -> list[str]:
+        return [page for page in pages if _stale(edition, page, shown[page].digest, state)]
+
+    def expected(page: str) -> float:
+        return float(state.get(page, {}).get("seconds", SECONDS_PER_PAGE))
+
+    summaries = [page for page in order if summarises(read(edition.root, page))]
+    left = stale(order)
+    if left:
+        about = max(sum(map(expected, left)) / at_once, *map(expected, left), 0.0)
+        console.print(f"Executing {len(left)} of {len(order)} pages: about {in_words(about)}.")
+
+    with notebooks.surroundings(edition), console.status("starting") as status:
+        for pages in ([page for page in order if page not in summaries], summaries):
+            # The long ones first, so that no core is left alone with one at the end.
+            now = sorted(stale(pages), key=expected, reverse=True)
+            # Threads, since the work is done by the kernels, which are processes of their own.
+            pool = ThreadPoolExecutor(at_once)
+            marks = {page: stamp(edition, page, shown[page].digest) for page in now}
+            jobs = {
+                pool.submit(_execute_in_thread, edition, page, marks[page]): page for page in now
+            }
+            try:
+                for done in as_completed(jobs):
+                    page, seconds = jobs.pop(done), done.result()
+                    console.print(f"  {page}  {seconds:.1f} s")
+                    state[page] = {"stamp": marks[page], "seconds": round(seconds, 1)}
+                    write_text(edition.build / "executed.json", json.dumps(state, indent=1))
+                    rest = sum(map(expected, jobs.values())) / at_once
+                    status.update(f"{len(jobs)} pages left, {in_words(rest)}")
+            except KeyboardInterrupt:
+                console.print("Stopping as soon as the pages under way are executed.")
+                raise
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 def publish(edition: Edition) -> None:
@@ -184,6 +219,16 @@ def execute(edition: Edition, page: str, mark: str, output: Path | None = None) 
     start = time.perf_counter()
     notebooks.execute(edition, page, mark, output)
     return time.perf_counter() - start
+
+
+def _execute_in_thread(edition: Edition, page: str, mark: str) -> float:
+    """Execute a page as `execute` does, and close what Jupyter opens for each thread."""
+    from jupyter_core.utils import ensure_event_loop
+
+    try:
+        return execute(edition, page, mark)
+    finally:
+        ensure_event_loop().close()
 
 
 def render_book(edition: Edition, shown: dict[str, PageResults]) -> None:

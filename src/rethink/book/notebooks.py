@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -37,31 +39,24 @@ def execute(
     output = output or edition.book / f"{page}.ipynb"
     unfinished = edition.build / "unfinished" / f"{page}.ipynb"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
-    # Also where this page has no parameters to reduce: it may read what reduced ones found.
-    reduced = json.dumps(edition.overrides) if edition.overrides else ""
-    surroundings = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": reduced}
-    before = {name: os.environ.get(name) for name in surroundings}
-    os.environ.update(surroundings)
     try:
-        papermill.execute_notebook(
-            read(edition.root, page),
-            unfinished,
-            parameters=overrides,
-            kernel_name="python3",
-            cwd=edition.root,
-            progress_bar=False,
-            record_timing=False,
-            # The kernel would talk on the terminal: that its port is open to this machine, and that
-            # it was interrupted at the end.
-            extra_arguments=["--log-level=CRITICAL"],
-        )
+        with surroundings(edition):
+            papermill.execute_notebook(
+                read(edition.root, page),
+                unfinished,
+                parameters=overrides,
+                kernel_name="python3",
+                cwd=edition.root,
+                progress_bar=False,
+                record_timing=False,
+                # The kernel would talk on the terminal: that its port is open to this machine, and
+                # that it was interrupted at the end.
+                extra_arguments=["--log-level=CRITICAL"],
+            )
     except DeadKernelError as error:
         raise BookError(f"chapters/{page}.md: {error}; too little memory?") from None
     except PapermillExecutionError as error:
         raise BookError(_explain(page, error, unfinished)) from None
-    finally:
-        for name, old in before.items():
-            os.environ.pop(name) if old is None else os.environ.update({name: old})
     notebook = clean(nbformat.read(unfinished, as_version=4))  # type: ignore[no-untyped-call]
     for number, cell in enumerate(notebook.cells, start=1):
         for each in cell.get("outputs", []):
@@ -74,6 +69,28 @@ def execute(
     # Last, since its stamp says that the page is executed.
     write_text(output, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
     unfinished.unlink()
+
+
+@contextmanager
+def surroundings(edition: Edition) -> Iterator[None]:
+    """Let kernels that are started in this block know for which book they are executed.
+
+    Threads that execute pages of one book side by side must all be started within such a block: the
+    environment is that of the whole process.
+    """
+    # Also where a page has no parameters to reduce: it may read what reduced ones found.
+    reduced = json.dumps(edition.overrides) if edition.overrides else ""
+    values = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": reduced}
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = old
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:

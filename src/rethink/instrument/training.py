@@ -8,11 +8,14 @@ slower than the plan thinks: units after it are left out and named in ``left_out
 which nothing was done is None.
 """
 
+import contextlib
+import io
 import time
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
@@ -28,8 +31,20 @@ from rethink.questions.label_issues import ALTERED, find_issues
 from rethink.questions.learners import LEARNERS
 from rethink.questions.networks import Networks, Recipe, fit
 
-__all__ = ["Curve", "Doubts", "Learners", "Plan", "Resilience", "Sweep", "doubtful_labels",
-           "learners", "learning_curve", "plan", "resilience", "sweep"]  # fmt: skip
+__all__ = [
+    "Curve",
+    "Doubts",
+    "Learners",
+    "Plan",
+    "Resilience",
+    "Sweep",
+    "doubtful_labels",
+    "learners",
+    "learning_curve",
+    "plan",
+    "resilience",
+    "sweep",
+]
 
 Floats = NDArray[np.float64]
 SHOWN = 10  # most doubtful rows that are named
@@ -245,6 +260,7 @@ def learners(
     with threadpool_limits(1), warnings.catch_warnings():
         # So many steps must do: logistic regression may not have settled.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        _count_cores_in_silence()
         for name in _until(deadline, plan.learners):
             found.append([])
             kind = LEARNERS[name]
@@ -273,6 +289,16 @@ def learners(
         seconds=seconds,
         left_out=plan.learners[done:],
     )
+
+
+def _count_cores_in_silence() -> None:
+    """Let joblib count the cores for scikit-learn, which is done once in a process.
+
+    Where a container does not tell of its processors, it would write that onto the page.
+    """
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        joblib.cpu_count(only_physical_cores=True)
 
 
 def _held_out(x: NDArray[np.float32], y: NDArray[np.int64], plan: Plan, seed: int) -> Floats:
