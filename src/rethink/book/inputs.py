@@ -174,6 +174,8 @@ def everything() -> "dict[str, Results]":
     For pages that say of all of them how many there are, or list them. In a draft they are those of
     its reduced parameters.
     """
+    from rethink.data import fashion_mnist
+    from rethink.runs.store import Store
     from rethink.runs.study import results_of
 
     overrides = json.loads(os.environ.get("RETHINK_REDUCED") or "{}")
@@ -181,7 +183,8 @@ def everything() -> "dict[str, Results]":
     by_experiment: dict[str, list[Task]] = {}
     for task in wanted_by(asked_by_all(edition)):
         by_experiment.setdefault(task.experiment, []).append(task)
-    return {name: results_of(by_experiment[name]) for name in sorted(by_experiment)}
+    data, store = fashion_mnist(), Store.here()
+    return {name: results_of(by_experiment[name], data, store) for name in sorted(by_experiment)}
 
 
 def asked_by(edition: Edition, page: str) -> list[Request]:

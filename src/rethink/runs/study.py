@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, overload
 
-from rethink.data import fashion_mnist
+from rethink.data import Dataset, fashion_mnist
 from rethink.runs.carry_out import do_missing
 from rethink.runs.results import Results
 from rethink.runs.store import Store
@@ -32,12 +32,11 @@ def results(experiment: str, **parameters: Any) -> Results:
         ValueError: as `tasks`.
         DataError: if the data cannot be had.
     """
-    return results_of(tasks(experiment, **parameters))
+    return results_of(tasks(experiment, **parameters), fashion_mnist(), Store.here())
 
 
-def results_of(wanted: list[Task]) -> Results:
-    """Return the results of tasks of one experiment; see `results`."""
-    data, store = fashion_mnist(), Store.here()
+def results_of(wanted: list[Task], data: Dataset, store: Store) -> Results:
+    """Return the results of tasks of one experiment from a store; see `results`."""
     do_missing(wanted, data, store)
 
     keys = [key(task, data.digest) for task in wanted]
