@@ -14,7 +14,7 @@ READY = .venv/.ready
 
 EXTRAS = .venv/.extras
 
-.PHONY: help setup extras book draft chapter html pdf test bench peers serve data clean
+.PHONY: help setup extras book draft chapter html pdf test test-quick bench peers serve data clean
 
 help: $(READY)
 	@$(RETHINK) --help
@@ -51,6 +51,9 @@ html serve data test: $(READY)
 
 pdf: $(EXTRAS)
 	@$(RETHINK) pdf $(WORKERS)
+
+test-quick: $(READY)
+	@$(RETHINK) test --quick
 
 bench: $(READY)
 	@.venv/bin/python -m benchmarks

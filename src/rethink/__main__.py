@@ -33,9 +33,9 @@ EXTRAS = {
 }
 # The modules that come with these extras, and that something imports which a command may run.
 OPTIONAL = {
-    "IPython", "bs4", "cleanlab", "docutils", "ipykernel", "jinja2", "jupyter_book", "jupytext",
-    "markupsafe", "matplotlib", "mdit_py_plugins", "myst_nb", "nbclient", "nbformat", "papermill",
-    "sphinx", "torch", "torchvision", "traitlets", "yaml",
+    "IPython", "bs4", "cleanlab", "docutils", "ipykernel", "jinja2", "jupyter_book", "jupyter_core",
+    "jupytext", "markupsafe", "matplotlib", "mdit_py_plugins", "myst_nb", "nbclient", "nbformat",
+    "papermill", "sphinx", "torch", "torchvision", "traitlets", "yaml",
 }  # fmt: skip
 
 # The check of imports has no module that `python -m` runs.
@@ -205,7 +205,12 @@ def data() -> None:
 
 
 @app.command()
-def test() -> None:
+def test(
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Leave out what takes long: tests marked slow, notebooks."),
+    ] = False,
+) -> None:
     """Run all checks: style, imports, types, unit tests, and the book against its re-execution."""
     import subprocess
 
@@ -217,14 +222,19 @@ def test() -> None:
     python = [sys.executable, "-m"]
     notebooks = [str(here / "book" / f"{page}.ipynb") for page in pages.page_names(here)]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg"]
+    side_by_side = [*python, "pytest", "--numprocesses", "auto", "--dist"]
+    fast = ["-m", "not slow"] if quick else []
     steps = {
         "format": [*python, "ruff", "format", "--check", "."],
         "lint": [*python, "ruff", "check", "."],
         "imports": [sys.executable, "-c", IMPORTS],
         "types": [*python, "mypy"],
-        "unit tests and checks of the book": [*python, "pytest", "-rs"],
-        "notebooks": [*python, "pytest", "-p", "no:cacheprovider", *nbval, *notebooks],
+        "unit tests and checks of the book": [*side_by_side, "worksteal", "-rs", *fast],
+        # All cells of a notebook in one process, since they share a kernel.
+        "notebooks": [*side_by_side, "loadscope", "-p", "no:cacheprovider", *nbval, *notebooks],
     }
+    if quick:
+        del steps["notebooks"]
     failed = []
     for step, command in steps.items():
         console.print(f"[bold]{step}[/bold]")
