@@ -8,7 +8,7 @@ from rethink.protocol import Spec
 from rethink.runs.audit import compare, compare_all, sample
 from rethink.runs.carry_out import do_missing
 from rethink.runs.store import Store
-from rethink.runs.tasks import key, run, tasks
+from rethink.runs.tasks import about, key, module, run, tasks
 from rethink.runs.workers import Workers
 from tests.runs.examples import made, result_of, task_of
 
@@ -26,16 +26,17 @@ def held(old, new):
 
 
 def test_compare_sees_what_differs():
-    old = record()
+    old = record(spec=replace(SPEC, hidden=(32, 8)))
     assert held(old, replace(old, seconds=9.0)).equal
     assert held(old, replace(old, seconds=9.0)).passed
-    shorter = replace(old, spec=replace(SPEC, epochs=1))
+    shorter = replace(old, spec=replace(old.spec, epochs=1))
     shorter = replace(shorter, curves={n: c[:1] for n, c in old.curves.items()})
     assert held(old, shorter).equal
     test = old.curves["test"] + np.array([0.0, 0.01])
     other = replace(old, curves=old.curves | {"test": test})
     audit = held(old, other)
-    assert audit.difference == pytest.approx(0.01)
+    assert audit.furthest.name == "curves.test"
+    assert audit.furthest.difference == pytest.approx(0.01)
     assert not audit.equal
     assert not audit.passed
     # Equal curves are not enough when a run was trained whole.
@@ -58,19 +59,70 @@ def test_another_type_of_machine_may_round_differently():
     assert not held(more, old).same_machine
 
 
-def test_other_results_are_equal_or_from_elsewhere(experiment, small):
+SAID = b'{"task": ["tiny", {"seed": 0, "kind": "sum"}], "environment": {}, "seconds": 9}'
+ELSEWHERE = {"about": np.frombuffer(SAID, np.uint8)}
+
+
+def test_results_without_training_agree_but_for_rounding_on_another_machine(experiment, small):
     (task,) = tasks("tiny", seeds=1)
     (old,) = run([task], small)
     assert compare(task, old, old).passed
-    altered = old | {"total": old["total"] + 1}
-    assert not compare(task, old, altered).passed
-    said = np.frombuffer(
-        b'{"task": ["tiny", {"seed": 0, "kind": "sum"}], "environment": {}, "seconds": 9}',
-        np.uint8,
-    )
-    audit = compare(task, old, altered | {"about": said})
-    assert audit.passed
-    assert not audit.equal
+    for share, passed in ((1e-12, True), (1e-3, False)):
+        altered = old | {"total": old["total"] * (1 + share)}
+        assert not compare(task, old, altered).passed
+        audit = compare(task, old, altered | ELSEWHERE)
+        assert not audit.equal
+        assert audit.passed == passed
+        assert audit.furthest.name == "total"
+
+
+def test_an_experiment_says_what_is_judged_on_another_machine(experiment, small, monkeypatch):
+    (task,) = tasks("tiny", seeds=1)
+    (old,) = run([task], small)
+    allowed = {}
+    monkeypatch.setattr(module("tiny"), "elsewhere", lambda task: allowed, raising=False)
+    altered = old | {"total": old["total"] + 2} | ELSEWHERE
+    assert compare(task, old, altered).passed
+    assert compare(task, old, altered).furthest is None
+    for limit, passed in ((2.5, True), (1.5, False)):
+        allowed["total"] = limit
+        assert compare(task, old, altered).passed == passed
+    assert str(compare(task, old, altered).furthest) == "total by 2 (1.5 is allowed)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ([1.0, np.nan, np.inf], [1.5, np.nan, np.inf], 0.5),
+        ([1.0, np.nan], [1.0, 2.0], np.inf),
+        ([np.inf], [-np.inf], np.inf),
+        ([1.0], [1.0, 2.0], np.inf),
+        (["a"], ["a"], 0.0),
+        (["a"], ["b"], np.inf),
+        ([True], [False], 1.0),
+        (np.array([3], np.uint8), np.array([4], np.uint8), 1.0),
+        ([], [], 0.0),
+    ],
+)
+def test_arrays_are_compared_number_by_number(experiment, old, new, difference):
+    (task,) = tasks("tiny", seeds=1)
+    pair = ({"x": np.array(each)} | ELSEWHERE for each in (old, new))
+    assert compare(task, *pair).furthest.difference == difference
+
+
+def test_every_experiment_judges_what_it_returns():
+    """A name that no result has would be judged of none."""
+    results = Store.here().published.values()
+    judged = {}
+    for result in results:
+        name, arguments = about(result)["task"]
+        if hasattr(module(name), "elsewhere"):
+            found = judged.setdefault(name, {})
+            for each in module(name).elsewhere(arguments):
+                found[each] = found.get(each, False) or each in result
+    assert all(all(found.values()) for found in judged.values()), judged
+    trained = {"training_runs", "learners", "controls", "memorize", "labels", "variations"}
+    assert trained <= judged.keys()
 
 
 def test_a_sample_takes_about_its_time(experiment):
@@ -122,10 +174,11 @@ def test_all_is_compared_whatever_the_keys_are(experiment, small):
 
 def test_what_training_runs_say_of_their_results():
     specification = dict(task_of(replace(SPEC, random_labels=0.75)).arguments)
-    assert training_runs.tolerance(specification | {"hidden": (16, 8)}) == training_runs.TOLERANCE
-    assert training_runs.tolerance(specification | {"hidden": (16, 7)}) == np.inf
+    limits = training_runs.elsewhere(specification | {"hidden": (16, 8)})
+    assert limits == dict.fromkeys(("curves.validation", "curves.test"), training_runs.TOLERANCE)
+    assert training_runs.elsewhere(specification | {"hidden": (16, 7)}) == {}
     alone = specification | {"hidden": (16, 8), "random_labels": 1.0}
-    assert training_runs.tolerance(alone) == np.inf
+    assert training_runs.elsewhere(alone) == {}
     shorter = training_runs.shorten(specification | {"epochs": 80}, 1e-9)
     assert shorter == specification | {"epochs": 1}
     assert training_runs.shorten(specification, 1e9) == specification

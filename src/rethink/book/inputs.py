@@ -336,12 +336,13 @@ def _report(audits: "list[Audit]") -> None:
     ):
         equal = sum(audit.equal for audit in some)
         elsewhere = sum(not audit.same_machine for audit in some)
-        differences = [audit.difference for audit in some if audit.difference > 0]
+        apart = [audit for audit in some if audit.furthest and not audit.equal]
         line = f"  {equal} of {len(some)} {kind} made again are equal bit for bit"
         if elsewhere:
             line += f", {elsewhere} of them held against another type of machine"
-        if differences:
-            line += f"; they lie {max(differences):.4f} apart at most"
+        if apart:
+            worst = max(apart, key=lambda audit: audit.furthest.ratio if audit.furthest else 0.0)
+            line += f"; furthest apart lies {worst.furthest}, of {worst.task}"
         if some:
             console.print(f"{line}.", soft_wrap=True)
 
@@ -358,8 +359,8 @@ def _refuse(audits: "list[Audit]") -> None:
 
 def _fault(audit: "Audit") -> str:
     """Say that a result does not stand."""
-    far = f", {audit.difference:.4f} away" if audit.difference > 0 else ""
-    return f"the result of {audit.task} does not stand: made again it is another{far}."
+    far = f": {audit.furthest}" if audit.furthest and audit.furthest.difference else ""
+    return f"the result of {audit.task} does not stand, since made again it is another{far}."
 
 
 def load(edition: Edition) -> dict[str, Any]:

@@ -15,6 +15,7 @@ ten classes the estimate lies high by up to about 81 / (2 ln 2) = 58 bits in all
 Sources: random labels, Zhang et al., arXiv:1611.03530; the four rules, arXiv:1810.02328.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -163,6 +164,11 @@ def seconds(task: dict[str, Any]) -> float:
     epochs = task["epochs"] + (2 * EXTRA if task["part"] == "decay" else 0)
     rows = task["n"] * max(task["members"], 2) * epochs
     return float(3 + rows * weights * 6e-11 * (1.5 if task["batch"] < 100 else 1.2))
+
+
+def elsewhere(task: dict[str, Any]) -> dict[str, float]:
+    """Return how far arrays may lie apart on another type of machine; see `rethink.runs.audit`."""
+    return {"bits": 0.05 * task["n"] * math.log2(10), "before": 300.0, "after": 300.0}
 
 
 def whiten(fitted: NDArray[np.uint8], *images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:

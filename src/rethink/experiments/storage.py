@@ -121,6 +121,11 @@ def seconds(task: dict[str, Any]) -> float:
     return float(calls + 4e-9 * STEPS * STARTS * task["trials"] * numbers * (6 + units))
 
 
+def elsewhere(task: dict[str, Any]) -> dict[str, float]:
+    """Return how far arrays may lie apart on another type of machine; see `rethink.runs.audit`."""
+    return {"successes": 3.0}
+
+
 def draw(n: int, inputs: int, trials: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return Gaussian points, shape (trials, n, inputs), and signs of either kind, (trials, n)."""
     rng = np.random.default_rng([n, inputs, 65])
