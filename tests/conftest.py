@@ -17,12 +17,52 @@ from tests.book.manuscripts import SUMMARY, append, code, write_book
 # Helpers whose asserts are to say what they compared, as those of tests do.
 pytest.register_assert_rewrite("tests.tables.reading", "tests.runs.examples")
 
+# What trains, starts kernels, clusters, browsers or other tools, or tries many random cases:
+# `make test-quick` leaves it out.
+SLOW = (
+    "benchmarks/",
+    "book/test_browser.py",
+    "book/test_card_page.py",
+    "book/test_html.py",
+    "book/test_notebooks.py",
+    "book/test_pdf.py",
+    "experiments/",
+    "faults/",
+    "instrument/test_command.py::test_any_file_is_measured_or_refused",
+    "instrument/test_measurement.py::test_neither_order_of_rows",
+    "instrument/test_training.py",
+    "published/",
+    "questions/test_module_capacity.py::test_multilayer_perceptrons_agree",
+    "questions/test_networks.py",
+    "runs/test_carry_out.py",
+    "runs/test_tracking.py",
+    "runs/test_workers.py",
+    "tables/test_large_tables.py",
+    "tables/test_read.py::test_any_",
+    "tables/test_sources.py",
+    "tables/test_table.py::test_a_million_classes",
+    "tables/test_table.py::test_sums_",
+    "tables/test_table.py::test_the_order_of_rows",
+    "test_data.py::test_debians_package",
+    "test_packaging.py",
+    "test_torchvision.py",
+)
+
 CHAPTERS = {
     "index": "# Tiny\n",
     "summary": SUMMARY,
     "01-one": code("def never():\n    from rethink import alpha"),
     "02-two": code("def never():\n    from rethink import beta", "print(1)"),
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what lies in `SLOW`."""
+    for item in items:
+        place = item.nodeid.removeprefix("tests/")
+        if place.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
 
 # ---- the data ------------------------------------------------------------------------------------
 

@@ -208,7 +208,7 @@ def data() -> None:
 def test(
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Leave out what takes long: tests marked slow, notebooks."),
+        typer.Option("--quick", help="Leave out tests that are slow, and the notebooks."),
     ] = False,
 ) -> None:
     """Run all checks: style, imports, types, unit tests, and the book against its re-execution."""
