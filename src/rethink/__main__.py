@@ -4,7 +4,6 @@ Each command imports what it needs itself: to help and to measure takes less tha
 and an installation that only measures has no more.
 """
 
-import errno
 import functools
 import io
 import logging
@@ -15,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from rethink.errors import CommandError, LimitError
+from rethink.errors import NO_ROOM, CommandError, LimitError, writing_error
 
 # What pip is to install for each command; the others need no extra.
 EXTRAS = {
@@ -332,7 +331,14 @@ def serve(port: Annotated[int, typer.Option(min=0, max=65535)] = 8000) -> None:
     if not (folder / "index.html").exists():
         raise pages.BookError("there is no book to serve yet; run `make book` first")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise pages.ParameterError(
+            f"port {port} cannot be had: {error.strerror}; choose another, or 0 for any that is "
+            "free: `rethink serve --port 0`"
+        ) from error
+    with server:
         print(f"http://127.0.0.1:{server.server_address[1]}/ (Ctrl-C stops it)", flush=True)
         server.serve_forever()
 
@@ -344,7 +350,9 @@ def clean() -> None:
 
     from rethink.book.pages import root
 
-    shutil.rmtree(root() / "_build", ignore_errors=True)
+    built = root() / "_build"
+    if built.exists():
+        shutil.rmtree(built)
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:
@@ -382,6 +390,11 @@ def _say(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         _leave_output()
+    except OSError as error:
+        _leave_output()
+        if said := writing_error(error, "the output"):
+            raise said from error
+        raise
 
 
 def _leave_output() -> None:
@@ -427,10 +440,12 @@ def main() -> None:
     except MemoryError:
         _stop("there is too little memory for that", 2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        refusal = writing_error(error)
+        if refusal is None:
             raise
-        _leave_output()
-        _stop(error, 2)
+        if error.errno in NO_ROOM:
+            _leave_output()
+        _stop(refusal, refusal.exit_code)
     except SystemExit as stop:
         # Typer has already turned Ctrl-C into this code.
         if stop.code == 130:

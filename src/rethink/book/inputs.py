@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,7 +26,7 @@ from rethink.book.pages import (
     shows_everything,
     shows_seconds,
 )
-from rethink.paths import write_text
+from rethink.paths import scratch_folder, write_text
 from rethink.progress import console, in_words
 from rethink.runs.workers import LOCAL, Workers
 
@@ -271,10 +270,10 @@ def _sample(
     )
     with (
         workers.connected(data),
-        tempfile.TemporaryDirectory(prefix="rethink-") as folder,
+        scratch_folder() as folder,
     ):
         drawn = sample(wanted, SAMPLE_SECONDS * workers.number())
-        again = stores.Store(Path(folder), None)
+        again = stores.Store(folder, None)
         do_missing([shorter for _, shorter in drawn], data, again, workers)
         audits = []
         for task, shorter in drawn:
