@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from rethink.book import notebooks
 from rethink.book.pages import BookError, ParameterError, read
+from rethink.errors import WritingError
 from tests.book.manuscripts import append, code, write_chapter
 
 QUICK = """# One
@@ -130,6 +132,50 @@ def test_standard_error_is_refused(tiny_book):
 def test_a_kernel_that_dies_is_an_error_that_names_the_chapter(tiny_book):
     write_chapter(tiny_book.root, "01-one", code("import os\nos._exit(1)"))
     with pytest.raises(BookError, match="01-one"):
+        notebooks.execute(tiny_book, "01-one", "mark")
+
+
+def test_a_kernel_needs_nothing_of_the_home_folder(tiny_book, tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("a file, so that there can be no folders in it")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    write_chapter(tiny_book.root, "01-one", code("print(get_ipython().ipython_dir)"))
+    notebooks.execute(tiny_book, "01-one", "mark")
+    (output,) = notebook_of(tiny_book).cells[1].outputs
+    assert output.text == f"{tiny_book.build / 'jupyter'}\n"
+    assert "IPYTHONDIR" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (
+            "from rethink.errors import WritingError\nraise WritingError('/x: no room; make some')",
+            r"^/x: no room; make some$",
+        ),
+        (
+            "raise PermissionError(13, 'Permission denied', '/x')",
+            r"^chapters/01-one\.md could not be executed: \[Errno 13\] Permission denied: '/x'$",
+        ),
+        (
+            "raise OSError(28, 'No space left on device')",
+            r"^chapters/01-one\.md could not be executed: \[Errno 28\] No space left on device$",
+        ),
+    ],
+)
+def test_what_a_kernel_may_not_write_is_one_sentence(tiny_book, cell, words):
+    write_chapter(tiny_book.root, "01-one", code(cell))
+    with pytest.raises(WritingError, match=words):
+        notebooks.execute(tiny_book, "01-one", "mark")
+
+
+def test_a_build_folder_without_room_is_one_sentence(tiny_book, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(notebooks.papermill, "execute_notebook", fails)
+    with pytest.raises(WritingError, match="_build: No space left on device; make room there"):
         notebooks.execute(tiny_book, "01-one", "mark")
 
 

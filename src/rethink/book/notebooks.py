@@ -8,13 +8,16 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from rethink.book import claims
 from rethink.book.pages import BookError, Edition, read, settings
+from rethink.errors import CommandError, WritingError, writing_error
 from rethink.paths import write_text
+
+# The variables that name the folders where Jupyter and IPython keep what is theirs.
+KERNEL_FOLDERS = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR")
 
 
 def execute(
@@ -40,6 +43,8 @@ def execute(
     # Also where this page has no parameters to reduce: it may read what reduced ones found.
     reduced = json.dumps(edition.overrides) if edition.overrides else ""
     surroundings = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": reduced}
+    # Else the kernel needs the user's home, to write to, and executes what he has in his profile.
+    surroundings |= {name: str(edition.build / "jupyter") for name in KERNEL_FOLDERS}
     before = {name: os.environ.get(name) for name in surroundings}
     os.environ.update(surroundings)
     try:
@@ -55,10 +60,14 @@ def execute(
             # it was interrupted at the end.
             extra_arguments=["--log-level=CRITICAL"],
         )
-    except DeadKernelError as error:
+    except RuntimeError as error:  # of nbclient's: a kernel that died, or did not start
         raise BookError(f"chapters/{page}.md: {error}; too little memory?") from None
     except PapermillExecutionError as error:
-        raise BookError(_explain(page, error, unfinished)) from None
+        raise _failure(page, error, unfinished) from None
+    except OSError as error:
+        if said := writing_error(error, edition.build):
+            raise said from error
+        raise
     finally:
         for name, old in before.items():
             os.environ.pop(name) if old is None else os.environ.update({name: old})
@@ -98,6 +107,19 @@ def clean(notebook: NotebookNode) -> NotebookNode:
                 merged.append(output)
         notebook.cells[number]["outputs"] = merged
     return notebook
+
+
+def _failure(page: str, error: PapermillExecutionError, unfinished: Path) -> CommandError:
+    """Return what is to be raised for a cell that failed."""
+    if error.ename == WritingError.__name__:
+        return WritingError(error.evalue)
+    # What the kernel may not write is no fault of the chapter.
+    said = None
+    if error.ename in (OSError.__name__, PermissionError.__name__):
+        said = writing_error(OSError(error.evalue))
+    if said is not None:
+        return WritingError(f"chapters/{page}.md could not be executed: {error.evalue}")
+    return BookError(_explain(page, error, unfinished))
 
 
 def _explain(page: str, error: PapermillExecutionError, unfinished: Path) -> str:
