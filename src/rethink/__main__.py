@@ -23,6 +23,7 @@ EXTRAS = {
     "chapter": "book",
     "html": "book",
     "pdf": "book,browser",
+    "verify": "book",
     "serve": "book",
     "clean": "book",
     "test": "book,dev",
@@ -160,10 +161,11 @@ def chapter(
         pages.settings(here, page, given)
         folder = here / "_build" / "chapter"
         edition = replace(edition, build=folder, overrides={page: given})
-    shown = inputs.make_results(edition, [page], False, Workers(workers, device, dask))[page]
     output = edition.build / f"{page}.ipynb" if given else edition.book / f"{page}.ipynb"
-    stamp = pages.stamp(edition, page, shown.digest)
-    seconds = build.execute(edition, page, stamp, output)
+    with build.alone(edition):
+        shown = inputs.make_results(edition, [page], False, Workers(workers, device, dask))[page]
+        stamp = pages.stamp(edition, page, shown.digest)
+        seconds = build.execute(edition, page, stamp, output)
     print(f"{page} took {seconds:.0f} s: {output}")
 
 
@@ -174,6 +176,31 @@ def html() -> None:
     from rethink.book.pages import Edition, root
 
     build.publish(Edition.full(root()))
+
+
+@app.command()
+def verify() -> None:
+    """Check, without executing anything, that what the book is made of is as it was made."""
+    from rethink.book import integrity, pages
+
+    edition = pages.Edition.full(pages.root())
+    if not any(edition.book.glob("*.ipynb")):
+        raise pages.NoBookError("there is no book to verify yet; run `make book` first")
+    kinds = integrity.check(edition)
+    faults = [
+        f"{(kind.folder / name).relative_to(edition.root)} {what}"
+        for kind in kinds
+        for name, what in kind.faults.items()
+    ]
+    for kind in kinds:
+        print(f"{kind.name}: {kind.count - len(kind.faults)} of {kind.count} as they were made")
+    if not edition.html.exists():
+        print("rendered files: none here")
+    if faults:
+        raise pages.BookError(
+            "not as made:\n" + "\n".join(f"    {fault}" for fault in faults) + "\n"
+            "`make book` makes this again, and `git checkout book` restores what was committed."
+        )
 
 
 @app.command()

@@ -324,7 +324,7 @@ def test_a_card_for_which_there_is_no_room_leaves_the_earlier_one(
 ):
     def execute(edition, page, mark, output, strict):
         shutil.copy(made.notebook, output)
-        append(output.parent / "results" / f"{page}.json", '{"values": {}, "claims": {}}')
+        append(output.parent / "results" / "card.json", '{"values": {}, "claims": {}}')
 
     monkeypatch.setattr(card_page.notebooks, "execute", execute)
     folder = tmp_path / "card"

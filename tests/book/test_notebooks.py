@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from rethink.book import notebooks
+from rethink.book import integrity, notebooks
 from rethink.book.pages import BookError, ParameterError, read
 from rethink.errors import WritingError
 from tests.book.manuscripts import append, code, write_chapter
@@ -48,7 +48,14 @@ def test_a_chapter_becomes_an_executed_notebook_with_results(executed_book):
     source = read(executed_book.root, "01-one")
     assert [c.source for c in notebook.cells] == [c.source for c in source.cells]
     assert [c.id for c in notebook.cells] == [c.id for c in source.cells]
-    assert notebook.metadata["rethink"] == {"stamp": "mark", "parameters": {}}
+    about = notebook.metadata["rethink"]
+    assert {**about, "digest": "", "results": ""} == {
+        "stamp": "mark",
+        "parameters": {},
+        "digest": "",
+        "results": "",
+    }
+    assert integrity.stamp_of(executed_book.book, "01-one") == "mark"
     (stream,) = notebook.cells[2].outputs
     assert stream.text == "some\n5 all\nbook '' tiny\n"
     found = results_of(executed_book)

@@ -112,7 +112,7 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
         executed = work / f"{NAME}.ipynb"
         edition = Edition(root, work, work, {PAGE: parameters})
         _execute(edition, executed)
-        results = json.loads((work / "results" / f"{PAGE}.json").read_text(encoding="utf-8"))
+        results = json.loads((work / "results" / f"{NAME}.json").read_text(encoding="utf-8"))
         notebook = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]
 
         code = f"rethink {version(DISTRIBUTION)}"

@@ -12,9 +12,10 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from rethink.book import claims
+from rethink.book.integrity import seal
 from rethink.book.pages import BookError, Edition, read, settings
 from rethink.errors import CommandError, WritingError, writing_error
-from rethink.paths import write_text
+from rethink.paths import write_files
 
 # The variables that name the folders where Jupyter and IPython keep what is theirs.
 KERNEL_FOLDERS = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR")
@@ -77,12 +78,26 @@ def execute(
             if strict and each.output_type == "stream" and each.name == "stderr":
                 raise BookError(f"{page}, cell {number} wrote to standard error: {each.text}")
     notebook.metadata["rethink"] = {"stamp": mark, "parameters": overrides}
-    found = claims.results(notebook)
-    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
-    write_text(output.parent / "results" / f"{page}.json", text + "\n")
-    # Last, since its stamp says that the page is executed.
-    write_text(output, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
+    keep(notebook, output)
     unfinished.unlink()
+
+
+def keep(notebook: NotebookNode, output: Path) -> None:
+    """Write an executed notebook and its results, with the digests that tell if one is changed."""
+    found = claims.results(notebook)
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    results = text.encode("utf-8")
+    notebook.metadata["rethink"] = seal(json.loads(_text(notebook)), results)
+    write_files(
+        {
+            output.parent / "results" / f"{output.stem}.json": results,
+            output: f"{_text(notebook)}\n".encode(),
+        }
+    )
+
+
+def _text(notebook: NotebookNode) -> str:
+    return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import yaml
 from bs4 import BeautifulSoup, Tag
 from markupsafe import Markup
 
 from rethink.book.browser import print_pdf
-from rethink.book.pages import BookError, Edition
+from rethink.book.pages import BookError, Edition, read_settings
 from rethink.book.templates import fill
 
 # What a page has for its reader on the screen: code is unfolded there, data is fetched.
@@ -30,10 +29,7 @@ def print_book(edition: Edition) -> tuple[Path, int]:
     """
     if not (edition.html / "index.html").exists():
         raise BookError("there is no book to print yet; run `make book` first")
-    config, toc = (
-        yaml.safe_load((edition.root / name).read_text(encoding="utf-8"))
-        for name in ("_config.yml", "_toc.yml")
-    )
+    config, toc = (read_settings(edition.root / name) for name in ("_config.yml", "_toc.yml"))
     before = {"chapters": [{"file": toc["root"]}, *toc.get("chapters", [])]}
     parts = [
         (part.get("caption", ""), [edition.html / f"{c['file']}.html" for c in part["chapters"]])
