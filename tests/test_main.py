@@ -218,8 +218,8 @@ def test_what_cannot_be_deleted_is_said(edition, executed, monkeypatch, capsys):
     make(edition, executed)
     capsys.readouterr()
 
-    def fails(folder):
-        raise OSError(errno.EROFS, "Read-only file system", str(folder))
+    def fails(_):
+        raise OSError(errno.EROFS, "Read-only file system", "a file below")
 
     monkeypatch.setattr(shutil, "rmtree", fails)
     assert main(monkeypatch, "clean") == 2

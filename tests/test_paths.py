@@ -173,7 +173,10 @@ def test_without_any_folder_for_temporary_files_one_sentence_says_so(monkeypatch
 
     monkeypatch.setattr(tempfile, "gettempdir", none)
     with (
-        pytest.raises(WritingError, match=r"\['/x'\]\); make room in one, or name another in"),
+        pytest.raises(
+            WritingError,
+            match=r"^No usable temporary directory found in \['/x'\]; make room in one, or name",
+        ),
         paths.scratch_folder(),
     ):
         pytest.fail("there is none")

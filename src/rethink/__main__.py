@@ -378,8 +378,15 @@ def clean() -> None:
     from rethink.book.pages import root
 
     built = root() / "_build"
-    if built.exists():
+    try:
         shutil.rmtree(built)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        # It names a file in a folder below.
+        if said := writing_error(OSError(error.errno, error.strerror), built):
+            raise said from error
+        raise
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:

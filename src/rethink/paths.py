@@ -121,7 +121,12 @@ def scratch_folder(within: Path | None = None) -> Iterator[Path]:
     Raises:
         WritingError: if there can be none, or it has no room for what is written to it.
     """
-    parent = within or _temporary_files()
+    try:
+        parent = within or Path(tempfile.gettempdir())
+    except OSError as error:
+        if said := writing_error(error):
+            raise said from error
+        raise
     _remove_left(parent)
     folder, lock = _locked_folder(parent, _SCRATCH if within else _SCRATCH.removeprefix("."))
     try:
@@ -134,16 +139,6 @@ def scratch_folder(within: Path | None = None) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
-
-
-def _temporary_files() -> Path:
-    try:
-        return Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        raise WritingError(
-            f"no folder for temporary files can be written to ({error.strerror}); make room in "
-            "one, or name another in the environment variable TMPDIR"
-        ) from error
 
 
 def _locked_folder(parent: Path, prefix: str) -> tuple[Path, "FileLock"]:

@@ -195,7 +195,9 @@ def test_spoiled_published_results_are_refused_with_what_restores_them(
     monkeypatch.chdir(tmp_path)
     path = published_in(tmp_path, recorded)
     path.write_bytes(SPOILED[how](path.read_bytes()))
-    words = rf"^{path} is damaged, or .*; restore it, as by `git checkout {path}`, or delete it"
+    words = (
+        rf"^{path} is damaged, or .*; restore it, as by `git checkout {path}( .*)?`, or delete it"
+    )
     for work in (
         lambda: Store(tmp_path / "none", path).get("a"),
         lambda: publish(path, packed({"b": made()})),

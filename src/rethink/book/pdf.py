@@ -12,6 +12,7 @@ from markupsafe import Markup
 from rethink.book.browser import print_pdf
 from rethink.book.pages import BookError, Edition, read_settings
 from rethink.book.templates import fill
+from rethink.paths import write_text
 
 # What a page has for its reader on the screen: code is unfolded there, data is fetched.
 SCREEN_ONLY = (
@@ -39,7 +40,7 @@ def print_book(edition: Edition) -> tuple[Path, int]:
     # Beside the pages, so that it links to what they link to.
     whole = edition.html / Path(toc["root"]).parent / "whole.html"
     try:
-        whole.write_text(one_page(parts, config["title"], config["author"]), encoding="utf-8")
+        write_text(whole, one_page(parts, config["title"], config["author"]))
         return pdf, print_pdf(whole, pdf)
     finally:
         whole.unlink(missing_ok=True)

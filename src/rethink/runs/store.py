@@ -87,7 +87,8 @@ def _published(file: Path) -> dict[str, Arrays]:
         return {}
     digest = checksums.digest(content)
     if checksums.recorded(file.parent).get(file.name, digest) != digest:
-        raise _spoiled(file, f"its digest is not the one in {checksums.NAME}")
+        said = f"its digest is not the one in {checksums.NAME}"
+        raise _spoiled(file, said, file.with_name(checksums.NAME))
     found: dict[str, Arrays] = {}
     try:
         for entry, values in _arrays(content).items():
@@ -100,10 +101,11 @@ def _published(file: Path) -> dict[str, Arrays]:
     return found
 
 
-def _spoiled(file: Path, what: str) -> RecordsError:
+def _spoiled(file: Path, what: str, *others: Path) -> RecordsError:
+    files = " ".join(map(str, (file, *others)))
     return RecordsError(
         f"{file} is damaged, or was changed since it was published ({what}); restore it, as by "
-        f"`git checkout {file}`, or delete it, and all is made anew"
+        f"`git checkout {files}`, or delete it, and all is made anew"
     )
 
 
