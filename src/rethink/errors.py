@@ -76,7 +76,8 @@ def writing_error(error: OSError, place: object = "") -> WritingError | None:
     # What the standard library's tempfile says if it finds no place.
     if number == errno.ENOENT and "No usable temporary directory" in str(error):
         return WritingError(
-            f"{error.strerror}; make room in one, or name another in the environment variable TMPDIR"
+            f"{error.strerror}; make room in one, or name another in the environment variable "
+            "TMPDIR"
         )
     if number in NO_ROOM:
         return WritingError(f"{file}: {os.strerror(number)}; make room there")
