@@ -309,9 +309,12 @@ def test_what_cannot_work_is_said_before_anything_is_executed(made, tmp_path, mo
         (taken / f"card.{ending}").mkdir(parents=True)
         with pytest.raises(InputError, match=rf"card\.{ending} is a folder; name another"):
             card_page.make(made.root, {"rows": 1}, taken, "t")
-    for parameters, title in (({"source": "\udcff.csv"}, "t"), ({"rows": 1}, "\udcff.csv")):
-        with pytest.raises(InputError, match=r"^\\udcff\.csv has bytes that are no letters"):
-            card_page.make(made.root, parameters, tmp_path / "card", title)
+    wrong = r'must be letters of UTF-8, but "\\udcff\.csv" was given; a file can be renamed$'
+    for name in ("source", "title"):
+        given = {"source": "x.csv", "title": "t"} | {name: "\udcff.csv"}
+        title = given.pop("title")
+        with pytest.raises(InputError, match=f"^{name} {wrong}"):
+            card_page.make(made.root, given, tmp_path / "card", title)
     monkeypatch.setattr(card_page.os, "access", lambda *_: False)
     with pytest.raises(InputError, match="cannot be written to"):
         card_page.make(made.root, {"rows": 1}, tmp_path / "card", "t")

@@ -17,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 from rethink.book import card_html, notebooks
 from rethink.book.page_note import LIBRARIES, commit, versions
 from rethink.book.pages import BookError, Edition, settings
-from rethink.errors import InputError, printable
+from rethink.errors import InputError
 from rethink.instrument.command import read_table, reading_status
 from rethink.paths import DISTRIBUTION, scratch_folder, write_files
 from rethink.progress import console
@@ -106,7 +106,7 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
     """
     values = settings(root, PAGE, parameters)
     _check_writable(folder)
-    _check_letters(title, *map(str, parameters.values()))
+    _check_letters(parameters | {"title": title})
     began = time.perf_counter()
     with scratch_folder() as work:
         executed = work / f"{NAME}.ipynb"
@@ -170,13 +170,13 @@ def _check_writable(folder: Path) -> None:
             )
 
 
-def _check_letters(*words: str) -> None:
+def _check_letters(given: dict[str, Any]) -> None:
     """Find out before minutes of work whether all that was given can be written to a file."""
-    for each in words:
+    for name, value in given.items():
+        text = json.dumps(value, ensure_ascii=False)
         try:
-            each.encode("utf-8")
+            text.encode("utf-8")
         except UnicodeEncodeError:
             raise InputError(
-                f"{printable(each)} has bytes that are no letters of UTF-8; rename it, or give it "
-                "another name by a link"
+                f"{name} must be letters of UTF-8, but {text} was given; a file can be renamed"
             ) from None
