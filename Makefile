@@ -14,7 +14,7 @@ READY = .venv/.ready
 
 EXTRAS = .venv/.extras
 
-.PHONY: help setup extras book draft chapter html pdf test test-quick bench peers serve data clean
+.PHONY: help setup extras book draft chapter html verify pdf test test-quick bench peers serve data clean
 
 help: $(READY)
 	@$(RETHINK) --help
@@ -46,7 +46,7 @@ draft: $(READY)
 chapter: $(READY)
 	@$(RETHINK) chapter "$(N)" $(ARGS)
 
-html serve data test: $(READY)
+html verify serve data test: $(READY)
 	@$(RETHINK) $@
 
 pdf: $(EXTRAS)

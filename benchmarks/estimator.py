@@ -9,7 +9,6 @@ import csv
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from benchmarks.memory import peak_megabytes
 from rethink import mec
 from rethink.data import Dataset
+from rethink.paths import scratch_folder
 
 SHARES = (0.05, *(tenth / 10 for tenth in range(1, 11)))  # as in chapters/05-enough-data.md
 SUBSETS = 20
@@ -53,8 +53,7 @@ def algorithm(data: Dataset, repeats: int = 5) -> dict[str, Any]:
     contenders: dict[str, dict[str, Any]] = {
         name: {"seconds": [], "count": count} for name, count in counts.items()
     }
-    with tempfile.TemporaryDirectory(prefix="rethink-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         _write(folder, images, labels)
         loaded = {name: load(folder) for name, (load, _) in _CONTENDERS.items()}
         for turn in range(repeats):

@@ -31,7 +31,7 @@ import polars as pl
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from rethink.data import fashion_mnist
-from rethink.paths import DISTRIBUTION, cache_folder, repository, write_text
+from rethink.paths import DISTRIBUTION, cache_folder, repository, scratch_folder, write_text
 from rethink.runs.machine import environment
 
 FILES = ("breast_cancer", "digits", "Fashion-MNIST")  # from small to large
@@ -229,14 +229,14 @@ def clock(tool: Tool, programs: Path, table: Path, limit: float) -> tuple[float,
         TimeoutError: if it takes longer than the limit.
         Unavailable: if it fails.
     """
-    with tempfile.TemporaryDirectory(prefix="rethink-") as scratch:
-        output = str(Path(scratch) / "report.html")
+    with scratch_folder() as scratch:
+        output = str(scratch / "report.html")
         filled = {FILE: str(table), OUTPUT: output}
         command = [filled.get(part, part) for part in tool.command]
         command[0] = str(programs / command[0])
         start, busy = time.perf_counter(), _children()
         try:
-            _run(command, limit, Path(scratch))
+            _run(command, limit, scratch)
         except TimeoutError:
             # On a busy machine these are few, and the tool is not to blame.
             busy = _children() - busy
@@ -306,9 +306,9 @@ def write_files(folder: Path, names: Iterable[str]) -> list[Path]:
             features, labels = _table(path.stem)
             header = [f"column {k + 1}" for k in range(features.shape[1])]
             frame = pl.DataFrame(features, schema=header).with_columns(pl.Series(LABEL, labels))
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            frame.write_csv(temporary)
-            temporary.replace(path)
+            with scratch_folder(folder) as scratch:
+                frame.write_csv(scratch / path.name)
+                (scratch / path.name).replace(path)
     return paths
 
 

@@ -12,7 +12,6 @@ import json
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.memory import peak_megabytes
-from rethink.paths import repository, write_text
+from rethink.paths import repository, scratch_folder, write_text
 from rethink.tables import large_tables
 
 ROWS = 200_000_000
@@ -58,8 +57,7 @@ def measure(rows: int = ROWS, names: tuple[str, ...] = BOOK) -> list[dict[str, A
     """
     found = []
     for name in names:
-        with tempfile.TemporaryDirectory(prefix="rethink-") as scratch:
-            folder = Path(scratch)
+        with scratch_folder() as folder:
             write(folder, name, rows)
             size = sum(path.stat().st_size for path in folder.iterdir())
             counts: list[float] = []

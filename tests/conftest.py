@@ -1,18 +1,17 @@
 """What tests of several wings share: the data, books to make, the committed book as rendered."""
 
 import dataclasses
-import json
 
 import pytest
 import threadpoolctl
-from nbformat.v4 import new_notebook, writes
+from nbformat.v4 import new_notebook
 
-from rethink import data, paths
+from rethink import data
 from rethink.book import build, notebooks, pages
 from rethink.book import html as rendering
 from rethink.runs import fingerprints
 from tests.book.builds import render
-from tests.book.manuscripts import SUMMARY, append, code, write_book
+from tests.book.manuscripts import SUMMARY, append, code, handed_over, write_book
 
 # Helpers whose asserts are to say what they compared, as those of tests do.
 pytest.register_assert_rewrite("tests.tables.reading", "tests.runs.examples")
@@ -126,14 +125,13 @@ def executed(monkeypatch):
     def execute(edition, page, mark, output=None):
         names.append(page)
         about = {"rethink": {"stamp": mark, "parameters": {}}}
-        output = output or edition.book / f"{page}.ipynb"
-        paths.write_text(output, writes(new_notebook(metadata=about)))
         source = pages.read(edition.root, page)
         cells = [cell.source for cell in source.cells if cell.cell_type == "code"]
-        cells_found = {"value": len(cells), "tolerance": 0.5}
-        found = {"values": {"cells": cells_found}, "claims": {}}
-        paths.write_text(output.parent / "results" / f"{page}.json", json.dumps(found))
+        found = handed_over("cells", len(cells), 0.5)
+        notebook = new_notebook(cells=[found], metadata=about)
+        keep(notebook, output or edition.book / f"{page}.ipynb")
 
+    keep = notebooks.keep
     monkeypatch.setattr(notebooks, "execute", execute)
     monkeypatch.setattr(rendering, "render", render)
     return names

@@ -1,5 +1,8 @@
 import ast
+import errno
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -15,7 +18,7 @@ from rethink import data, paths
 from rethink.book import build, inputs, notebooks, pages
 from rethink.book.browser import BrowserError
 from rethink.book.pages import BookError, Edition, ParameterError
-from rethink.errors import InputError
+from rethink.errors import InputError, WritingError
 from rethink.runs import tracking
 from rethink.runs.workers import LostWorkersError, Workers, WorkersError
 from tests.book.builds import make, never
@@ -121,6 +124,17 @@ def test_a_wrong_name_is_one_clear_line(arguments, words):
         (WorkersError("no workers"), 2, "rethink: no workers\n"),
         (LostWorkersError("workers died"), 1, "rethink: workers died\n"),
         (InputError("no \x1btable"), 2, "rethink: no \\x1btable\n"),
+        (WritingError("no room"), 2, "rethink: no room\n"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/book"),
+            2,
+            "rethink: /book: Permission denied; change that, or name another place\n",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/build"),
+            2,
+            "rethink: /build: No space left on device; make room there\n",
+        ),
         (MemoryError(), 2, "rethink: there is too little memory for that\n"),
         (KeyboardInterrupt(), 130, "Stopped; nothing is half-written"),
     ],
@@ -128,6 +142,8 @@ def test_a_wrong_name_is_one_clear_line(arguments, words):
 def test_what_goes_wrong_is_one_message_and_an_exit_code(
     edition, monkeypatch, capsys, error, exit_code, words
 ):
+    monkeypatch.setattr(cli, "_leave_output", lambda: None)
+
     def fails(*_):
         raise error
 
@@ -186,6 +202,28 @@ def test_a_check_that_fails_is_named_and_the_others_are_done(edition, monkeypatc
 def test_nothing_is_served_before_it_is_made(edition, monkeypatch, capsys):
     assert main(monkeypatch, "serve") == 1
     assert "no book to serve yet" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_one_sentence(edition, executed, monkeypatch, capsys):
+    make(edition, executed)
+    capsys.readouterr()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(monkeypatch, "serve", "--port", str(port)) == 2
+    said = f"rethink: port {port} cannot be had: Address already in use; choose another, or 0"
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_what_cannot_be_deleted_is_said(edition, executed, monkeypatch, capsys):
+    make(edition, executed)
+    capsys.readouterr()
+
+    def fails(_):
+        raise OSError(errno.EROFS, "Read-only file system", "a file below")
+
+    monkeypatch.setattr(shutil, "rmtree", fails)
+    assert main(monkeypatch, "clean") == 2
+    assert "_build: Read-only file system; change that" in capsys.readouterr().err
 
 
 def test_clean_deletes_what_was_built_only(edition, executed, monkeypatch):

@@ -4,7 +4,6 @@ Each command imports what it needs itself: to help and to measure takes less tha
 and an installation that only measures has no more.
 """
 
-import errno
 import functools
 import io
 import logging
@@ -15,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from rethink.errors import CommandError, LimitError
+from rethink.errors import NO_ROOM, CommandError, LimitError, writing_error
 
 # What pip is to install for each command; the others need no extra.
 EXTRAS = {
@@ -24,6 +23,7 @@ EXTRAS = {
     "chapter": "book",
     "html": "book",
     "pdf": "book,browser",
+    "verify": "book",
     "serve": "book",
     "clean": "book",
     "test": "book,dev",
@@ -161,10 +161,11 @@ def chapter(
         pages.settings(here, page, given)
         folder = here / "_build" / "chapter"
         edition = replace(edition, build=folder, overrides={page: given})
-    shown = inputs.make_results(edition, [page], False, Workers(workers, device, dask))[page]
     output = edition.build / f"{page}.ipynb" if given else edition.book / f"{page}.ipynb"
-    stamp = pages.stamp(edition, page, shown.digest)
-    seconds = build.execute(edition, page, stamp, output)
+    with build.alone(edition):
+        shown = inputs.make_results(edition, [page], False, Workers(workers, device, dask))[page]
+        stamp = pages.stamp(edition, page, shown.digest)
+        seconds = build.execute(edition, page, stamp, output)
     print(f"{page} took {seconds:.0f} s: {output}")
 
 
@@ -175,6 +176,31 @@ def html() -> None:
     from rethink.book.pages import Edition, root
 
     build.publish(Edition.full(root()))
+
+
+@app.command()
+def verify() -> None:
+    """Check, without executing anything, that what the book is made of is as it was made."""
+    from rethink.book import integrity, pages
+
+    edition = pages.Edition.full(pages.root())
+    if not any(edition.book.glob("*.ipynb")):
+        raise pages.NoBookError("there is no book to verify yet; run `make book` first")
+    kinds = integrity.check(edition)
+    faults = [
+        f"{(kind.folder / name).relative_to(edition.root)} {what}"
+        for kind in kinds
+        for name, what in kind.faults.items()
+    ]
+    for kind in kinds:
+        print(f"{kind.name}: {kind.count - len(kind.faults)} of {kind.count} as they were made")
+    if not edition.html.exists():
+        print("rendered files: none here")
+    if faults:
+        raise pages.BookError(
+            "not as made:\n" + "\n".join(f"    {fault}" for fault in faults) + "\n"
+            "`make book` makes this again, and `git checkout book` restores what was committed."
+        )
 
 
 @app.command()
@@ -342,7 +368,14 @@ def serve(port: Annotated[int, typer.Option(min=0, max=65535)] = 8000) -> None:
     if not (folder / "index.html").exists():
         raise pages.BookError("there is no book to serve yet; run `make book` first")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise pages.ParameterError(
+            f"port {port} cannot be had: {error.strerror}; choose another, or 0 for any that is "
+            "free: `rethink serve --port 0`"
+        ) from error
+    with server:
         print(f"http://127.0.0.1:{server.server_address[1]}/ (Ctrl-C stops it)", flush=True)
         server.serve_forever()
 
@@ -354,7 +387,16 @@ def clean() -> None:
 
     from rethink.book.pages import root
 
-    shutil.rmtree(root() / "_build", ignore_errors=True)
+    built = root() / "_build"
+    try:
+        shutil.rmtree(built)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        # It names a file in a folder below.
+        if said := writing_error(OSError(error.errno, error.strerror), built):
+            raise said from error
+        raise
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:
@@ -392,6 +434,11 @@ def _say(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         _leave_output()
+    except OSError as error:
+        _leave_output()
+        if said := writing_error(error, "the output"):
+            raise said from error
+        raise
 
 
 def _leave_output() -> None:
@@ -437,10 +484,12 @@ def main() -> None:
     except MemoryError:
         _stop("there is too little memory for that", 2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        refusal = writing_error(error)
+        if refusal is None:
             raise
-        _leave_output()
-        _stop(error, 2)
+        if error.errno in NO_ROOM:
+            _leave_output()
+        _stop(refusal, refusal.exit_code)
     except SystemExit as stop:
         # Typer has already turned Ctrl-C into this code.
         if stop.code == 130:

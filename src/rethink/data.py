@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import logging
 import subprocess
-import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from rethink._torchvision import download_fashion_mnist
 from rethink.errors import CommandError
-from rethink.paths import cache_folder, write_bytes
+from rethink.paths import cache_folder, scratch_folder, write_bytes
 
 SYSTEM_COPY = Path("/usr/share/datasets/fashion-mnist")
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
@@ -282,9 +281,9 @@ def _supply(collection: Collection, raw: Path, sources: Sequence[Source]) -> Non
     # Without the lock a second process might set aside what the first has just put right.
     with FileLock(raw.parent / "lock"):
         for name, provide in places:
-            with tempfile.TemporaryDirectory(prefix="rethink-") as scratch:
+            with scratch_folder() as scratch:
                 try:
-                    folder = provide(Path(scratch))
+                    folder = provide(scratch)
                 except Exception as error:  # no source may keep the next one from its turn
                     tried.append(f"{name}: {_brief(error)}")
                     continue

@@ -140,3 +140,14 @@ def figure(table=TABLE, name="fig-one", caption="It rises.\n"):
     about = {"figure": {"name": name, "caption": caption}, "image": {"alt": "a line that rises"}}
     metadata = {"mystnb": about, "tags": ["remove-input"]}
     return new_code_cell("plot()", outputs=[picture], metadata=metadata)
+
+
+def handed_over(name, value, tolerance):
+    """A code cell that handed a number to the prose."""
+    left = new_output(
+        "display_data",
+        data={"application/papermill.record/text/plain": repr(value)},
+        metadata={"scrapbook": {"name": name}, "rethink": {"tolerance": tolerance}},
+    )
+    source = f"claims.value({name!r}, {value}, {tolerance})"
+    return new_code_cell(source, id=f"cell-{name}", outputs=[left])

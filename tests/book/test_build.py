@@ -1,3 +1,4 @@
+import json
 import shutil
 import sys
 import threading
@@ -8,9 +9,11 @@ import pytest
 from nbformat.v4 import new_notebook, writes
 
 from rethink import paths
-from rethink.book import build, notebooks
+from rethink.book import build, inputs, notebooks, pages
 from rethink.book import html as rendering
+from rethink.book.claims import ResultsError
 from rethink.book.pages import BookError, Edition, ParameterError
+from rethink.errors import WritingError
 from rethink.runs import fingerprints, store, tasks
 from rethink.runs.workers import Workers
 from tests.book.builds import EXPERIMENT, make, make_it, never, render
@@ -174,11 +177,34 @@ def test_the_draft_is_a_book_of_its_own(edition, executed):
     assert not executed
 
 
-def test_a_broken_note_of_what_was_executed_is_as_good_as_none(edition, executed):
+@pytest.mark.parametrize(
+    ("content", "again"),
+    [
+        (b"{", 4),
+        (b"", 4),
+        (b"[1]", 4),
+        (b"\xff\x00", 4),
+        (b'{"01-one": 5, "02-two": {"stamp": 1}, "index": {"stamp": "a", "seconds": "b"}}', 4),
+        (None, 1),
+    ],
+)
+def test_a_broken_note_of_what_was_executed_is_as_good_as_none(edition, executed, content, again):
     make(edition, executed)
-    (edition.build / "executed.json").write_text("{")
+    note = edition.build / "executed.json"
+    if content is None:
+        kept = json.loads(note.read_text())
+        content = json.dumps(kept | {"01-one": kept["01-one"] | {"seconds": None}}).encode()
+    note.write_bytes(content)
     append(edition.root / "_config.yml")
-    assert len(make(edition, executed)) == 4
+    assert len(make(edition, executed)) == again
+
+
+def test_a_broken_mark_of_the_whole_state_is_as_good_as_none(edition, executed, monkeypatch):
+    make(edition, executed)
+    (edition.build / "complete").write_bytes(b"\xff\xfe")
+    monkeypatch.setattr(notebooks, "execute", never)
+    build.make(edition, False, None)
+    assert (edition.build / "complete").read_text()
 
 
 def test_an_edit_while_the_book_is_made_is_not_lost(edition, executed, monkeypatch, capsys):
@@ -205,7 +231,7 @@ def test_an_edit_while_the_book_is_made_is_not_lost(edition, executed, monkeypat
 
 
 def test_one_process_at_a_time_makes_a_book(edition, executed):
-    with build._alone(edition):
+    with build.alone(edition):
         for work in (lambda: make(edition, executed), lambda: build.publish(edition)):
             with pytest.raises(BookError, match="another process is making the book"):
                 work()
@@ -242,7 +268,6 @@ def test_what_is_executed_is_rendered_with_a_note_on_each_page(edition, executed
         ("chapters/01-one.md", "01-one"),
         ("constraints.txt", "index, summary, 01-one, 02-two"),
         ("../package/beta.py", "02-two"),
-        ("book/results/02-two.json", "summary"),
     ],
 )
 def test_what_is_stale_is_not_rendered(edition, executed, monkeypatch, file, stale):
@@ -251,6 +276,98 @@ def test_what_is_stale_is_not_rendered(edition, executed, monkeypatch, file, sta
     append(edition.root / file, "\n")
     with pytest.raises(BookError, match=f"has changed: {stale}; run `make book`"):
         build.publish(edition)
+
+
+def test_a_page_that_summarises_others_is_stale_once_they_found_something_else(
+    edition, executed, monkeypatch
+):
+    make(edition, executed)
+    monkeypatch.setattr(rendering, "render", never)
+    write_chapter(edition.root, "01-one", code("1", "2"))
+    (shown,) = inputs.look(edition, ["01-one"]).values()
+    build.execute(edition, "01-one", pages.stamp(edition, "01-one", shown.digest))
+    with pytest.raises(BookError, match="has changed: summary; run `make book`"):
+        build.publish(edition)
+
+
+# What may become of a file, from its content.
+SPOILED = {
+    "empty": lambda whole: b"",
+    "cut": lambda whole: whole[: len(whole) // 2],
+    "zeros": lambda whole: bytes(len(whole)),
+    "no text": lambda whole: b"\xff\xfe" + whole,
+    "a list": lambda whole: b"[]",
+    "another number": lambda whole: whole.replace(b"2", b"3"),
+    "nothing in it": lambda whole: b"{}",
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("file", ["02-two.ipynb", "results/02-two.json"])
+def test_a_page_that_was_changed_or_damaged_is_not_rendered_but_executed_again(
+    edition, executed, monkeypatch, capsys, how, file
+):
+    make(edition, executed)
+    before = (edition.book / file).read_bytes()
+    (edition.book / file).write_bytes(SPOILED[how](before))
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(BookError, match=r"^not as they were made: 02-two; `make book` makes"),
+    ):
+        patch.setattr(rendering, "render", never)
+        build.publish(edition)
+    assert make(edition, executed) == ["02-two"]
+    assert (edition.book / file).read_bytes() == before
+    build.publish(edition)
+
+
+@pytest.mark.parametrize("how", ["empty", "another number"])
+def test_a_ledger_that_was_changed_is_not_rendered_but_made_again(
+    edition, executed, monkeypatch, how
+):
+    make(edition, executed)
+    file = edition.book / "ledger.csv"
+    before = file.read_bytes()
+    file.write_bytes(SPOILED[how](before))
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(BookError, match=r"^not as they were made: ledger\.csv;"),
+    ):
+        patch.setattr(rendering, "render", never)
+        build.publish(edition)
+    assert make(edition, executed) == []
+    assert file.read_bytes() == before
+
+
+def test_a_rendered_book_that_was_changed_is_rendered_again(edition, executed, monkeypatch):
+    make(edition, executed)
+    monkeypatch.setattr(notebooks, "execute", never)
+    append(edition.html / "index.html", "another number")
+    build.make(edition, False, None)
+    assert (edition.html / "index.html").read_text() == ""
+    append(edition.html / "more.html", "another page")
+    rendered = []
+    monkeypatch.setattr(rendering, "render", lambda *_: rendered.append(1))
+    build.make(edition, False, None)
+    assert rendered
+
+
+def test_damaged_results_are_refused_before_all_is_made_anew(edition, executed, monkeypatch):
+    make(edition, executed)
+    file = edition.book / "results" / "02-two.json"
+    file.write_text('{"values": {"cells": {"value": "x"}}}')
+    monkeypatch.setattr(build, "make_results", never)
+    with pytest.raises(ResultsError, match=f"^{file} is damaged; restore it, as by `git checkout"):
+        build.make(edition, True, None)
+
+
+def test_a_book_that_cannot_be_written_is_refused_before_the_work(edition, executed, monkeypatch):
+    make(edition, executed)
+    shutil.rmtree(edition.book)
+    edition.book.write_text("a file in its place")
+    monkeypatch.setattr(build, "make_results", never)
+    with pytest.raises(WritingError, match="tiny/book: File exists; change that"):
+        build.make(edition, False, None)
 
 
 def test_what_is_not_executed_is_not_rendered(edition, executed, monkeypatch):

@@ -1,7 +1,9 @@
 """A small tenth chapter, executed with other parameters and made one HTML file."""
 
+import errno
 import json
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from rethink.book import browser, card_html, card_page
 from rethink.book.pages import BookError, ParameterError
-from rethink.errors import InputError
+from rethink.errors import InputError, WritingError
 from tests.book.browsers import needs_browser
 from tests.book.manuscripts import append, code, figure, write_chapter
 
@@ -302,10 +304,50 @@ def test_what_cannot_work_is_said_before_anything_is_executed(made, tmp_path, mo
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="file is a file; name a folder"):
             card_page.make(made.root, {"rows": 1}, folder, "t")
+    for ending in ("json", "ipynb", "html"):
+        taken = tmp_path / ending
+        (taken / f"card.{ending}").mkdir(parents=True)
+        with pytest.raises(InputError, match=rf"card\.{ending} is a folder; name another"):
+            card_page.make(made.root, {"rows": 1}, taken, "t")
+    wrong = r'must be letters of UTF-8, but "\\udcff\.csv" was given; a file can be renamed$'
+    for name in ("source", "title"):
+        given = {"source": "x.csv", "title": "t"} | {name: "\udcff.csv"}
+        title = given.pop("title")
+        with pytest.raises(InputError, match=f"^{name} {wrong}"):
+            card_page.make(made.root, given, tmp_path / "card", title)
     monkeypatch.setattr(card_page.os, "access", lambda *_: False)
     with pytest.raises(InputError, match="cannot be written to"):
         card_page.make(made.root, {"rows": 1}, tmp_path / "card", "t")
     assert not (tmp_path / "card").exists()
+
+
+@pytest.mark.parametrize("ending", ["json", "ipynb", "html"])
+def test_a_card_for_which_there_is_no_room_leaves_the_earlier_one(
+    made, tmp_path, monkeypatch, ending
+):
+    def execute(edition, page, mark, output, strict):
+        shutil.copy(made.notebook, output)
+        append(output.parent / "results" / "card.json", '{"values": {}, "claims": {}}')
+
+    monkeypatch.setattr(card_page.notebooks, "execute", execute)
+    folder = tmp_path / "card"
+    card_page.make(made.root, {"rows": 1}, folder, "one")
+    before = {each: each.read_bytes() for each in folder.iterdir()}
+    assert len(before) == 3
+    write = Path.write_bytes
+
+    def full(self, content):
+        if self.name == f"card.{ending}":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, content)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(WritingError, match=rf"card\.{ending}: No space left on device; make room"),
+    ):
+        patch.setattr(Path, "write_bytes", full)
+        card_page.make(made.root, {"rows": 1}, folder, "two")
+    assert {each: each.read_bytes() for each in folder.iterdir()} == before
 
 
 # ---- in a browser --------------------------------------------------------------------------------

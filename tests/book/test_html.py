@@ -1,6 +1,7 @@
 import hashlib
 import re
 import shutil
+import subprocess
 from dataclasses import replace
 
 import nbformat
@@ -8,9 +9,10 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from rethink.book import html as rendering
-from rethink.book import notebooks
+from rethink.book import integrity, notebooks
 from rethink.book.pages import BookError, Edition, page_names, read, root
-from tests.book.manuscripts import HEADER, TABLE, code, edition_of, figure
+from rethink.errors import WritingError
+from tests.book.manuscripts import HEADER, TABLE, append, code, edition_of, figure
 
 BOOK = root()
 
@@ -81,6 +83,34 @@ def test_a_page_without_a_note_gets_no_cell():
     assert len(notebook.cells) == 1
 
 
+def test_a_build_folder_without_room_is_one_sentence(executed_book, tmp_path, monkeypatch):
+    edition = replace(executed_book, build=tmp_path)
+    write_notebooks(edition)
+    append(edition.html / "index.html", "the last good one")
+
+    def full(command, **_):
+        said = "…\nOSError: [Errno 28] No space left on device\n"
+        return subprocess.CompletedProcess(command, 1, stdout=said)
+
+    monkeypatch.setattr(subprocess, "run", full)
+    with pytest.raises(WritingError, match=f"^{tmp_path}: No space left on device; make room"):
+        rendering.render(edition)
+    assert (edition.html / "index.html").read_text() == "the last good one"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["html", "render.log"]
+
+
+def test_copies_without_room_are_one_sentence(executed_book, tmp_path, monkeypatch):
+    edition = replace(executed_book, build=tmp_path)
+    write_notebooks(edition)
+
+    def full(source, target):
+        raise shutil.Error([(source, target, "[Errno 28] No space left on device")])
+
+    monkeypatch.setattr(shutil, "copy", full)
+    with pytest.raises(WritingError, match=f"^{tmp_path}: No space left on device; make room"):
+        rendering.render(edition)
+
+
 # ---- rendering -----------------------------------------------------------------------------------
 
 
@@ -102,6 +132,8 @@ def test_a_rendered_book_stays_until_a_better_one_is_there(executed_book, tmp_pa
     assert (edition.html / "index.html").exists()
     assert (edition.html / "book" / "index.html").exists()
     assert sorted(path.name for path in edition.build.iterdir()) == ["html", "render.log"]
+    assert integrity.check_html(edition).faults == {}
+    assert integrity.check_html(edition).count > 100
 
     good = tree(edition.html)
     broken = replace(edition, root=tmp_path / "broken", book=tmp_path / "broken" / "book")

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from rethink import paths
 from rethink.book import inputs
 from rethink.book.pages import BookError
 from rethink.runs import audit, store, tasks
@@ -103,6 +104,33 @@ def test_fresh_results_are_compared_whatever_their_keys_were(published, measurin
     capsys.readouterr()
     make_it(measuring, fresh=True)
     assert "2 of 2 other measurements made again are equal bit for bit." in capsys.readouterr().err
+
+
+def test_fresh_results_are_made_by_one_process_at_a_time_in_a_cache(
+    published, measuring, executed, monkeypatch
+):
+    cache = store.Store.here().folder.parent
+    append(cache / "fresh" / "unfinished.npz", "of the other process")
+    with (
+        paths.exclusive(cache / "fresh.lock", ValueError()),
+        pytest.raises(BookError, match=r"another process is making all results anew in .*fresh"),
+    ):
+        make_it(measuring, fresh=True)
+    assert (cache / "fresh" / "unfinished.npz").exists()
+    make_it(measuring, fresh=True)
+    assert not (cache / "fresh").exists()
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_damaged_published_results_are_refused_before_any_work(
+    published, measuring, monkeypatch, fresh
+):
+    path = measuring.root / store.PUBLISHED
+    path.write_bytes(path.read_bytes()[:-100])
+    monkeypatch.setattr(inputs, "_do_missing", never)
+    append(measuring.root / "_config.yml")
+    with pytest.raises(store.RecordsError, match=f"^{path} is damaged, .*git checkout"):
+        make_it(measuring, fresh=fresh)
 
 
 def test_it_is_a_fault_if_fresh_results_could_not_all_be_compared(published, measuring, capsys):

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -8,8 +9,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from rethink.book import notebooks
+from rethink.book import integrity, notebooks
 from rethink.book.pages import BookError, ParameterError, read
+from rethink.errors import WritingError
 from tests.book.manuscripts import append, code, write_chapter
 
 QUICK = """# One
@@ -46,7 +48,14 @@ def test_a_chapter_becomes_an_executed_notebook_with_results(executed_book):
     source = read(executed_book.root, "01-one")
     assert [c.source for c in notebook.cells] == [c.source for c in source.cells]
     assert [c.id for c in notebook.cells] == [c.id for c in source.cells]
-    assert notebook.metadata["rethink"] == {"stamp": "mark", "parameters": {}}
+    about = notebook.metadata["rethink"]
+    assert {**about, "digest": "", "results": ""} == {
+        "stamp": "mark",
+        "parameters": {},
+        "digest": "",
+        "results": "",
+    }
+    assert integrity.stamp_of(executed_book.book, "01-one") == "mark"
     (stream,) = notebook.cells[2].outputs
     assert stream.text == "some\n5 all\nbook '' tiny\n"
     found = results_of(executed_book)
@@ -130,6 +139,50 @@ def test_standard_error_is_refused(tiny_book):
 def test_a_kernel_that_dies_is_an_error_that_names_the_chapter(tiny_book):
     write_chapter(tiny_book.root, "01-one", code("import os\nos._exit(1)"))
     with pytest.raises(BookError, match="01-one"):
+        notebooks.execute(tiny_book, "01-one", "mark")
+
+
+def test_a_kernel_needs_nothing_of_the_home_folder(tiny_book, tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("a file, so that there can be no folders in it")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    write_chapter(tiny_book.root, "01-one", code("print(get_ipython().ipython_dir)"))
+    notebooks.execute(tiny_book, "01-one", "mark")
+    (output,) = notebook_of(tiny_book).cells[1].outputs
+    assert output.text == f"{tiny_book.build / 'jupyter'}\n"
+    assert "IPYTHONDIR" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (
+            "from rethink.errors import WritingError\nraise WritingError('/x: no room; make some')",
+            r"^/x: no room; make some$",
+        ),
+        (
+            "raise PermissionError(13, 'Permission denied', '/x')",
+            r"^chapters/01-one\.md could not be executed: \[Errno 13\] Permission denied: '/x'$",
+        ),
+        (
+            "raise OSError(28, 'No space left on device')",
+            r"^chapters/01-one\.md could not be executed: \[Errno 28\] No space left on device$",
+        ),
+    ],
+)
+def test_what_a_kernel_may_not_write_is_one_sentence(tiny_book, cell, words):
+    write_chapter(tiny_book.root, "01-one", code(cell))
+    with pytest.raises(WritingError, match=words):
+        notebooks.execute(tiny_book, "01-one", "mark")
+
+
+def test_a_build_folder_without_room_is_one_sentence(tiny_book, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(notebooks.papermill, "execute_notebook", fails)
+    with pytest.raises(WritingError, match="_build: No space left on device; make room there"):
         notebooks.execute(tiny_book, "01-one", "mark")
 
 

@@ -364,3 +364,20 @@ def test_without_any_book_there_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "_toc.yml").write_text("")
     with pytest.raises(BookError, match="there is no book here"):
         root()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"root: [", b"\xff\xfe\x00", b"- a list", b"chapters: []", b"root: a\nparts: 1\n", b""],
+)
+def test_a_damaged_table_of_contents_is_one_sentence(book, content):
+    (book / "_toc.yml").write_bytes(content)
+    with pytest.raises(BookError, match=r"_toc\.yml .*; restore it$") as error:
+        page_names(book)
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_settings_of_the_draft_are_one_sentence(book):
+    (book / "chapters" / "drafts.yml").write_bytes(b"01-one: {")
+    with pytest.raises(BookError, match=r"drafts\.yml cannot be read: .*; restore it$"):
+        Edition.draft(book)

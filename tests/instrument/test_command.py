@@ -157,7 +157,7 @@ def test_a_full_disk_is_one_sentence(four):
             stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr == "rethink: [Errno 28] No space left on device\n"
+    assert done.stderr == "rethink: the output: No space left on device; make room there\n"
 
 
 def test_one_endless_line_is_refused_before_it_is_read(tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import nbformat
 import pytest
 
-from rethink.book import claims, inputs, notebooks, pages, typed_numbers
+from rethink.book import claims, inputs, integrity, notebooks, pages, typed_numbers
 from rethink.book.pages import Edition
 from rethink.data import fashion_mnist
 from rethink.runs import audit, store, tasks
@@ -80,6 +80,11 @@ def test_a_notebook_is_not_stale(page, published):
     shown = inputs.look(FULL, [page], published)[page]
     mark = pages.stamp(FULL, page, shown.digest)
     assert executed(page).metadata["rethink"]["stamp"] == mark, "stale: run `make book`"
+
+
+def test_everything_is_as_it_was_made():
+    kinds = [kind for kind in integrity.check(FULL) if kind.folder == FULL.book]
+    assert [kind.faults for kind in kinds] == [{}, {}, {}], "`make book` makes it again"
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from rethink import trainer
+from rethink.errors import WritingError
 from rethink.experiments import training_runs
 from rethink.protocol import Spec
 from rethink.runs import carry_out
@@ -231,13 +232,22 @@ def test_the_progress_of_workers_is_shown(whole):
     assert max(shares) > 0
 
 
+def test_where_results_cannot_be_kept_nothing_is_done(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(carry_out, "_do_group", lambda *_: pytest.fail("it was done"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WritingError, match=r"file(/records)?: (File exists|Not a directory);"):
+        do_missing(TASKS, small, Store(tmp_path / "file" / "records", None), workers=ONE)
+
+
 def test_a_record_half_written_by_a_killed_process_is_none(train, small, undisturbed):
     folder, done = train("half", TASKS, "writer")
     assert done.returncode == -signal.SIGXFSZ
-    (leftover,) = folder.iterdir()
-    assert leftover.stat().st_size == 1_000
+    (left,) = folder.iterdir()
+    (unfinished,) = left.rglob("*.npz")
+    assert unfinished.stat().st_size == 1_000
     store = Store(folder, None)
     assert do_missing(TASKS, small, store, workers=ONE) == len(TASKS)
+    assert not left.exists()
     assert digests(TASKS, small, store) == undisturbed
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rethink import checksums
 from rethink.paths import repository
 from rethink.protocol import Record
-from rethink.runs.store import PUBLISHED, Store, publish, result_digest, write_arrays
+from rethink.runs.store import PUBLISHED, RecordsError, Store, publish, result_digest, write_arrays
 from rethink.runs.training_results import record as record_of
 from tests.runs.examples import SPEC, bits, bits_of, made, result_of
 
@@ -175,6 +176,72 @@ def test_a_spoiled_file_is_no_record_and_is_replaced(tmp_path, monkeypatch, how)
     assert store.get("a") is None
     store.put("a", result_of(made()))
     assert bits(record_of(store.get("a"))) == bits(made())
+
+
+def published_in(tmp_path, recorded):
+    """A file with a published result, with its digest beside it or not."""
+    path = tmp_path / "records.npz"
+    publish(path, packed({"a": made()}))
+    if not recorded:
+        (tmp_path / checksums.NAME).unlink()
+    return path
+
+
+@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("recorded", [True, False])
+def test_spoiled_published_results_are_refused_with_what_restores_them(
+    tmp_path, monkeypatch, how, recorded
+):
+    monkeypatch.chdir(tmp_path)
+    path = published_in(tmp_path, recorded)
+    path.write_bytes(SPOILED[how](path.read_bytes()))
+    words = (
+        rf"^{path} is damaged, or .*; restore it, as by `git checkout {path}( .*)?`, or delete it"
+    )
+    for work in (
+        lambda: Store(tmp_path / "none", path).get("a"),
+        lambda: publish(path, packed({"b": made()})),
+    ):
+        with pytest.raises(RecordsError, match=words):
+            work()
+
+
+def test_no_flipped_bit_gives_another_number(tmp_path):
+    """Without the digest: the archive's own checksums are looked at."""
+    path = tmp_path / "records.npz"
+    result = {"about": np.zeros(3, np.uint8), "x": np.arange(4.0)}
+    publish(path, {"a": result})
+    (tmp_path / checksums.NAME).unlink()
+    whole, refused = path.read_bytes(), 0
+    for place in range(len(whole)):
+        path.write_bytes(spoil(whole, place))
+        try:
+            found = Store(tmp_path, path).published
+        except RecordsError:
+            refused += 1
+        else:
+            assert bits_of(found["a"]) == bits_of(result)
+    assert refused > len(whole) / 2
+
+
+def test_a_number_changed_by_hand_is_refused(tmp_path):
+    path = published_in(tmp_path, recorded=True)
+    with np.load(path) as file:
+        entries = dict(file)
+    entries["a/train"] = entries["a/train"] + 1
+    write_arrays(path, entries)
+    with pytest.raises(RecordsError, match=f"its digest is not the one in {checksums.NAME}"):
+        Store(tmp_path, path).get("a")
+    path.unlink()
+    assert Store(tmp_path, path).get("a") is None
+
+
+def test_a_digest_that_is_not_there_is_recorded(tmp_path):
+    path = published_in(tmp_path, recorded=False)
+    before = path.read_bytes()
+    assert not publish(path, packed({"a": made()}))
+    assert path.read_bytes() == before
+    assert checksums.differences(tmp_path, [path.name]) == {}
 
 
 def test_no_cut_of_a_file_is_taken_for_a_record(tmp_path):

@@ -6,13 +6,14 @@ over at once.
 
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from rethink import checksums
 from rethink.book.inputs import load, look, make_results, training_runs
+from rethink.book.integrity import COVER, LEDGER, check_html, check_others, stamp_of
 from rethink.book.page_note import PageResults, commit, note
 from rethink.book.pages import (
     BookError,
@@ -24,7 +25,7 @@ from rethink.book.pages import (
     stamp,
     summarises,
 )
-from rethink.paths import write_bytes, write_text
+from rethink.paths import check_writable, exclusive, write_files, write_text
 from rethink.progress import console, in_words
 from rethink.runs.workers import Workers, cores
 
@@ -38,15 +39,16 @@ def make(edition: Edition, fresh: bool, workers: Workers) -> None:
         BookError: if something cannot be made; or, if all was made from nothing, if a result lies
             further from what it was than its page allows. Then the new book is there all the same.
     """
-    with _alone(edition):
+    with alone(edition):
         _make(edition, fresh, workers)
 
 
 def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
     start = time.perf_counter()
     complete, index = edition.build / "complete", edition.html / "index.html"
-    before = complete.read_text(encoding="utf-8") if complete.exists() else ""
-    if not fresh and index.exists() and before == _whole_state(edition):
+    before = complete.read_bytes() if complete.exists() else b""
+    same = index.exists() and before == _whole_state(edition).encode("utf-8")
+    if same and not fresh and not check_html(edition).faults:
         print(f"Nothing to do, the book is up to date: {index}")
         return
     from rethink.book import claims, notebooks
@@ -54,14 +56,19 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
     order = page_names(edition.root)
     for page in order:
         settings(edition.root, page, edition.overrides.get(page, {}))
+    # What could not be written or compared is said before the work and not after it.
+    check_writable(edition.book)
+    results = _results(edition) if fresh else {}
     shown = make_results(edition, order, fresh, workers)
     trained = time.perf_counter()
-    state, results = load(edition), _results(edition) if fresh else {}
+    state = load(edition)
     _execute_stale(edition, order, shown, state, workers.count or cores())
-    write_text(edition.book / "ledger.csv", claims.whole_ledger(edition.book))
+    others = {LEDGER: claims.whole_ledger(edition.book).encode("utf-8")}
     # What the README shows.
     if cover := notebooks.picture(edition.book / f"{page_names(edition.root)[0]}.ipynb"):
-        write_bytes(edition.book / "cover.png", cover)
+        others[COVER] = cover
+    write_files({edition.book / name: content for name, content in others.items()})
+    checksums.record(edition.book, others)
     executed = time.perf_counter()
     # What is edited while pages are executed or rendered is not in the book.
     whole = _whole_state(edition)
@@ -145,9 +152,10 @@ def publish(edition: Edition) -> None:
     """Render what is executed already.
 
     Raises:
-        BookError: if a page was executed in another state than that of today: which.
+        BookError: if a page was executed in another state than that of today, or is not as it was
+            executed: which.
     """
-    with _alone(edition):
+    with alone(edition):
         _publish(edition)
 
 
@@ -158,7 +166,15 @@ def _publish(edition: Edition) -> None:
         raise BookError(f"not executed yet: {', '.join(missing)}; run `make book` first")
     shown = look(edition, order)
     marks = {page: stamp(edition, page, shown[page].digest) for page in order}
-    stale = [page for page in order if _executed_mark(edition, page) != marks[page]]
+    executed = {page: stamp_of(edition.book, page) for page in order}
+    changed = [page for page in order if executed[page] is None]
+    changed += check_others(edition).faults
+    if changed:
+        raise BookError(
+            f"not as they were made: {', '.join(changed)}; `make book` makes them again, and "
+            "`git checkout book` restores what was committed"
+        )
+    stale = [page for page in order if executed[page] != marks[page]]
     if stale:
         raise BookError(
             f"stale, since something that they depend on has changed: {', '.join(stale)}; run "
@@ -168,48 +184,30 @@ def _publish(edition: Edition) -> None:
     print(edition.html / "index.html")
 
 
-@contextmanager
-def _alone(edition: Edition) -> Iterator[None]:
+def alone(edition: Edition) -> AbstractContextManager[None]:
     """Hold a book's folder, so that no second process works in it meanwhile."""
-    from filelock import FileLock, Timeout
-
-    edition.build.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(edition.build / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BookError(f"another process is making the book in {edition.build}") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    refusal = BookError(f"another process is making the book in {edition.build}")
+    return exclusive(edition.build / "lock", refusal)
 
 
 def _results(edition: Edition) -> dict[str, Any]:
     """Return what executed pages found, by page."""
+    from rethink.book import claims
+
     files = sorted((edition.book / "results").glob("*.json"))
-    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    return {file.stem: claims.read_results(file) for file in files}
 
 
 def _stale(edition: Edition, page: str, digest: str, state: dict[str, Any]) -> bool:
     """Tell whether a page must be executed: something changed, or it never was on this machine."""
     mark = stamp(edition, page, digest)
     known = state.get(page, {}).get("stamp")
-    return bool(known != mark or _executed_mark(edition, page) != mark)
+    return bool(known != mark or stamp_of(edition.book, page) != mark)
 
 
 def _whole_state(edition: Edition) -> str:
     """Return what decides every byte of the rendered book: its pages name the commit, too."""
     return f"{inputs_digest(edition)} {commit(edition.root)}"
-
-
-def _executed_mark(edition: Edition, page: str) -> Any:
-    """Return the stamp that a page was executed with, or None."""
-    notebook = edition.book / f"{page}.ipynb"
-    if not notebook.exists():
-        return None
-    found = json.loads(notebook.read_text(encoding="utf-8"))
-    return found["metadata"].get("rethink", {}).get("stamp")
 
 
 def execute(edition: Edition, page: str, mark: str, output: Path | None = None) -> float:
@@ -239,7 +237,7 @@ def render_book(edition: Edition, shown: dict[str, PageResults]) -> None:
 
     def seconds(page: str) -> float | None:
         known = state.get(page, {})
-        return known.get("seconds") if known.get("stamp") == _executed_mark(edition, page) else None
+        return known.get("seconds") if known.get("stamp") == stamp_of(edition.book, page) else None
 
     notes = {page: note(edition, page, each, code, seconds(page)) for page, each in shown.items()}
     with console.status("rendering, a few seconds"):

@@ -6,7 +6,6 @@ What comes out is a notebook, a page that needs no other file, and the numbers o
 import glob
 import json
 import os
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +19,7 @@ from rethink.book.page_note import LIBRARIES, commit, versions
 from rethink.book.pages import BookError, Edition, settings
 from rethink.errors import InputError
 from rethink.instrument.command import read_table, reading_status
-from rethink.paths import DISTRIBUTION, write_bytes, write_text
+from rethink.paths import DISTRIBUTION, scratch_folder, write_files
 from rethink.progress import console
 from rethink.tables import sources
 
@@ -99,19 +98,21 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
         The notebook and the HTML file.
 
     Raises:
-        InputError: if the folder cannot be written to, or the chapter refuses its input.
+        InputError: if the folder cannot be written to, a name that was given cannot be written
+            down, or the chapter refuses its input.
         ParameterError: if the chapter has no such parameter, or one of another type.
         BookError: if a cell fails otherwise, or the page cannot show something: what, and why.
+        WritingError: if there is no room for the files; those of an earlier card stay.
     """
     values = settings(root, PAGE, parameters)
     _check_writable(folder)
+    _check_letters(parameters | {"title": title})
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="rethink-") as temporary:
-        work = Path(temporary)
+    with scratch_folder() as work:
         executed = work / f"{NAME}.ipynb"
         edition = Edition(root, work, work, {PAGE: parameters})
         _execute(edition, executed)
-        results = json.loads((work / "results" / f"{PAGE}.json").read_text(encoding="utf-8"))
+        results = json.loads((work / "results" / f"{NAME}.json").read_text(encoding="utf-8"))
         notebook = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]
 
         code = f"rethink {version(DISTRIBUTION)}"
@@ -130,10 +131,17 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
         }
         numbers = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
-        write_text(folder / f"{NAME}.json", numbers)
-        write_bytes(folder / f"{NAME}.ipynb", executed.read_bytes())
-        write_text(folder / f"{NAME}.html", page)
-    return folder / f"{NAME}.ipynb", folder / f"{NAME}.html"
+        files = {
+            "json": numbers.encode("utf-8"),
+            "ipynb": executed.read_bytes(),
+            "html": page.encode("utf-8"),
+        }
+        write_files({_file(folder, ending): content for ending, content in files.items()})
+    return _file(folder, "ipynb"), _file(folder, "html")
+
+
+def _file(folder: Path, ending: str) -> Path:
+    return folder / f"{NAME}.{ending}"
 
 
 def _execute(edition: Edition, output: Path) -> None:
@@ -155,3 +163,20 @@ def _check_writable(folder: Path) -> None:
         raise InputError(f"{there} is a file; name a folder to write the card to")
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"{there} cannot be written to; name another folder for the card")
+    for ending in ("json", "ipynb", "html"):
+        if _file(folder, ending).is_dir():
+            raise InputError(
+                f"{_file(folder, ending)} is a folder; name another folder for the card"
+            )
+
+
+def _check_letters(given: dict[str, Any]) -> None:
+    """Find out before minutes of work whether all that was given can be written to a file."""
+    for name, value in given.items():
+        text = json.dumps(value, ensure_ascii=False)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{name} must be letters of UTF-8, but {text} was given; a file can be renamed"
+            ) from None

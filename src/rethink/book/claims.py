@@ -23,6 +23,7 @@ from IPython.display import display
 from nbformat import NotebookNode
 from numpy.typing import ArrayLike, NDArray
 
+from rethink.errors import CommandError
 from rethink.intervals import MeanInterval, prediction_interval
 from rethink.paths import repository
 from rethink.plots import figures
@@ -41,6 +42,10 @@ _HIDDEN = "application/papermill.record/"
 
 class ClaimError(AssertionError):
     """A sentence of the book is no longer what the numbers say."""
+
+
+class ResultsError(CommandError):
+    """A file of results is damaged; the message says what restores it."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +309,26 @@ def results(notebook: NotebookNode) -> dict[str, dict[str, Any]]:
     return {"values": values, "claims": claims}
 
 
+def read_results(file: Path) -> dict[str, dict[str, Any]]:
+    """Read what an executed chapter handed over, from its file of results.
+
+    Raises:
+        ResultsError: if the file is damaged.
+    """
+    try:
+        found: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
+        for each in found["values"].values():
+            float(each["value"]), float(each["tolerance"])
+        for each in found["claims"].values():
+            Settled(**each)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ResultsError(
+            f"{file} is damaged; restore it, as by `git checkout {file}`, or delete it, and "
+            "`make book` makes it again"
+        ) from error
+    return found
+
+
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Say where a page's results differ: another verdict, or a number out of its tolerance.
 
@@ -331,12 +356,13 @@ def all_settled(book: Path | None = None) -> list[Settled]:
 
     Raises:
         ValueError: if two chapters settle the same claim.
+        ResultsError: as `read_results`.
     """
     if book is None:
         book = Path(os.environ.get("RETHINK_BOOK") or (repository() or Path()) / "book")
     found: dict[str, Settled] = {}
     for path in sorted((book / "results").glob("*.json")):
-        for claim in json.loads(path.read_text(encoding="utf-8"))["claims"].values():
+        for claim in read_results(path)["claims"].values():
             if claim["id"] in found:
                 raise ValueError(f"{claim['id']!r} is settled in {path.stem} and before")
             found[claim["id"]] = Settled(**claim)

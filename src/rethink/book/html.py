@@ -12,7 +12,9 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from rethink.book.pages import BookError, Edition, page_names
+from rethink import checksums
+from rethink.book.pages import BookError, Edition, page_names, read_settings
+from rethink.errors import writing_error
 from rethink.paths import write_text
 
 DRAFT = (
@@ -33,6 +35,7 @@ def render(
 
     Raises:
         BookError: if a chapter is not executed yet or Jupyter Book reports a problem.
+        WritingError: if there is no room for it.
     """
     missing = [p for p in page_names(edition.root) if not (edition.book / f"{p}.ipynb").exists()]
     if missing:
@@ -44,15 +47,23 @@ def render(
     if old.exists() and not edition.html.exists():
         # Where an earlier call was interrupted between the last two steps.
         old.rename(edition.html)
-    _lay_out(edition, source, notes or {}, files or {})
-    built = _jupyter_book(edition, source, work)
-    _correct(built)
-    if edition.html.exists():
+    try:
+        _lay_out(edition, source, notes or {}, files or {})
+        built = _jupyter_book(edition, source, work)
+        _correct(built)
+        checksums.record(built, checksums.files_of(built))
+        if edition.html.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            edition.html.rename(old)
+        built.rename(edition.html)
         shutil.rmtree(old, ignore_errors=True)
-        edition.html.rename(old)
-    built.rename(edition.html)
-    for folder in (old, source, work):
-        shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        if said := writing_error(error, edition.build):
+            raise said from error
+        raise
+    finally:
+        for folder in (source, work):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _jupyter_book(edition: Edition, source: Path, work: Path) -> Path:
@@ -60,14 +71,22 @@ def _jupyter_book(edition: Edition, source: Path, work: Path) -> Path:
     program = str(Path(sys.executable).with_name("jupyter-book"))
     command = [program, "build", str(source), "--path-output", str(work)]
     options = ["-W", "-n", "--keep-going", "--quiet"]
-    log = edition.build / "render.log"
-    with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            [*command, *options], stdout=output, stderr=subprocess.STDOUT, cwd=source, check=False
-        )
+    done = subprocess.run(
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=source,
+        check=False,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    write_text(edition.build / "render.log", done.stdout)
     built = work / "_build" / "html"
     if done.returncode or not (built / "index.html").exists():
-        tail = log.read_text(encoding="utf-8").splitlines()[-25:]
+        if said := writing_error(OSError(done.stdout), edition.build):
+            raise said
+        tail = done.stdout.splitlines()[-25:]
         raise BookError("Jupyter Book failed:\n" + "\n".join(f"    {line}" for line in tail))
     return built
 
@@ -91,7 +110,7 @@ def _lay_out(
     """Lay out everything that Jupyter Book reads."""
     chapters, book = edition.root / "chapters", source / "book"
     book.mkdir(parents=True)
-    config = yaml.safe_load((edition.root / "_config.yml").read_text(encoding="utf-8"))
+    config = read_settings(edition.root / "_config.yml")
     if edition.overrides:
         config["title"] = f"Draft: {config['title']}"
         config.setdefault("html", {})["announcement"] = DRAFT

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,7 +26,7 @@ from rethink.book.pages import (
     shows_everything,
     shows_seconds,
 )
-from rethink.paths import write_text
+from rethink.paths import exclusive, scratch_folder, write_text
 from rethink.progress import console, in_words
 from rethink.runs.workers import LOCAL, Workers
 
@@ -95,18 +94,34 @@ def make_results(
         workers: who does it.
 
     Raises:
-        BookError: if a result does not stand, or, of fresh ones, not all could be compared. Then
-            the fresh ones are published all the same.
+        BookError: if a result does not stand, or another process makes fresh ones in this cache;
+            or, of fresh ones, not all could be compared. Then they are published all the same.
+        RecordsError: if the published results are damaged.
     """
+    from rethink.runs import store
+
+    there = store.Store.here()
+    # Read before any work: what is damaged could not be held against what is made.
+    there.published.keys()
+    if not fresh:
+        return _make_results(edition, names, there, there, workers)
+    # A folder of its own, so that what an interrupted call did is not done again.
+    source = store.Store(there.folder.with_name("fresh"), None)
+    refusal = BookError(f"another process is making all results anew in {source.folder}")
+    with exclusive(source.folder.with_name("fresh.lock"), refusal):
+        return _make_results(edition, names, there, source, workers)
+
+
+def _make_results(
+    edition: Edition, names: list[str], there: "Store", source: "Store", workers: Workers
+) -> dict[str, PageResults]:
+    """See to results as `make_results` does, in a store that is another one if all are fresh."""
     from rethink.data import fashion_mnist
     from rethink.runs import store, tasks
 
-    data = fashion_mnist()
+    data, fresh = fashion_mnist(), source is not there
     wanted = wanted_by([request for page in names for request in asked_by(edition, page)])
     keys = {task.text: tasks.key(task, data.digest) for task in wanted}
-    there = store.Store.here()
-    # A folder of its own, so that what an interrupted call did is not done again.
-    source = store.Store(there.folder.with_name("fresh"), None) if fresh else there
     _do_missing(wanted, data, source, workers)
 
     made = {task.text: source.get(keys[task.text]) or {} for task in wanted}
@@ -274,10 +289,10 @@ def _sample(
     )
     with (
         workers.connected(data),
-        tempfile.TemporaryDirectory(prefix="rethink-") as folder,
+        scratch_folder() as folder,
     ):
         drawn = sample(wanted, SAMPLE_SECONDS * workers.number())
-        again = stores.Store(Path(folder), None)
+        again = stores.Store(folder, None)
         do_missing([shorter for _, shorter in drawn], data, again, workers)
         audits = []
         for task, shorter in drawn:
@@ -364,12 +379,24 @@ def _fault(audit: "Audit") -> str:
 
 
 def load(edition: Edition) -> dict[str, Any]:
-    """Return what is known of earlier executions on this machine: stamps and seconds."""
+    """Return what is known of earlier executions on this machine: stamps and seconds.
+
+    What is spoiled is not known.
+    """
     try:
         text = (edition.build / "executed.json").read_text(encoding="utf-8")
-        return dict(json.loads(text))
-    except (FileNotFoundError, TypeError, ValueError):
+        known = dict(json.loads(text))
+    except (FileNotFoundError, RecursionError, TypeError, ValueError):
         return {}
+    return {name: each for name, each in known.items() if name == "sampled" or _is_known(each)}
+
+
+def _is_known(page: Any) -> bool:
+    """Tell whether that is what is kept of the execution of a page."""
+    if not isinstance(page, dict):
+        return False
+    seconds = page.get("seconds")
+    return isinstance(page.get("stamp"), str) and isinstance(seconds, int | float)
 
 
 def _digest(file: Path) -> str:

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from rethink.book import claims
+from rethink.book.integrity import seal
 from rethink.book.pages import BookError, Edition, read, settings
-from rethink.paths import write_text
+from rethink.errors import CommandError, WritingError, writing_error
+from rethink.paths import write_files
+
+# The variables that name the folders where Jupyter and IPython keep what is theirs.
+KERNEL_FOLDERS = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR")
 
 
 def execute(
@@ -53,21 +57,21 @@ def execute(
                 # that it was interrupted at the end.
                 extra_arguments=["--log-level=CRITICAL"],
             )
-    except DeadKernelError as error:
+    except RuntimeError as error:  # of nbclient's: a kernel that died, or did not start
         raise BookError(f"chapters/{page}.md: {error}; too little memory?") from None
     except PapermillExecutionError as error:
-        raise BookError(_explain(page, error, unfinished)) from None
+        raise _failure(page, error, unfinished) from None
+    except OSError as error:
+        if said := writing_error(error, edition.build):
+            raise said from error
+        raise
     notebook = clean(nbformat.read(unfinished, as_version=4))  # type: ignore[no-untyped-call]
     for number, cell in enumerate(notebook.cells, start=1):
         for each in cell.get("outputs", []):
             if strict and each.output_type == "stream" and each.name == "stderr":
                 raise BookError(f"{page}, cell {number} wrote to standard error: {each.text}")
     notebook.metadata["rethink"] = {"stamp": mark, "parameters": overrides}
-    found = claims.results(notebook)
-    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
-    write_text(output.parent / "results" / f"{page}.json", text + "\n")
-    # Last, since its stamp says that the page is executed.
-    write_text(output, nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
+    keep(notebook, output)
     unfinished.unlink()
 
 
@@ -81,6 +85,8 @@ def surroundings(edition: Edition) -> Iterator[None]:
     # Also where a page has no parameters to reduce: it may read what reduced ones found.
     reduced = json.dumps(edition.overrides) if edition.overrides else ""
     values = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": reduced}
+    # Else the kernel needs the user's home, to write to, and executes what he has in his profile.
+    values |= {name: str(edition.build / "jupyter") for name in KERNEL_FOLDERS}
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -91,6 +97,24 @@ def surroundings(edition: Edition) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = old
+
+
+def keep(notebook: NotebookNode, output: Path) -> None:
+    """Write an executed notebook and its results, with the digests that tell if one is changed."""
+    found = claims.results(notebook)
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    results = text.encode("utf-8")
+    notebook.metadata["rethink"] = seal(json.loads(_text(notebook)), results)
+    write_files(
+        {
+            output.parent / "results" / f"{output.stem}.json": results,
+            output: f"{_text(notebook)}\n".encode(),
+        }
+    )
+
+
+def _text(notebook: NotebookNode) -> str:
+    return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
@@ -115,6 +139,19 @@ def clean(notebook: NotebookNode) -> NotebookNode:
                 merged.append(output)
         notebook.cells[number]["outputs"] = merged
     return notebook
+
+
+def _failure(page: str, error: PapermillExecutionError, unfinished: Path) -> CommandError:
+    """Return what is to be raised for a cell that failed."""
+    if error.ename == WritingError.__name__:
+        return WritingError(error.evalue)
+    # What the kernel may not write is no fault of the chapter.
+    said = None
+    if error.ename in (OSError.__name__, PermissionError.__name__):
+        said = writing_error(OSError(error.evalue))
+    if said is not None:
+        return WritingError(f"chapters/{page}.md could not be executed: {error.evalue}")
+    return BookError(_explain(page, error, unfinished))
 
 
 def _explain(page: str, error: PapermillExecutionError, unfinished: Path) -> str:

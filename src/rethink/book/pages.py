@@ -44,6 +44,12 @@ class ParameterError(BookError):
     exit_code = 2
 
 
+class NoBookError(BookError):
+    """There is no book here, or none that is made."""
+
+    exit_code = 2
+
+
 @dataclass(frozen=True)
 class Edition:
     """Where a book is made from and put.
@@ -68,8 +74,7 @@ class Edition:
     @classmethod
     def draft(cls, root: Path) -> "Edition":
         """Return the quick edition, with the reduced parameters of chapters/drafts.yml."""
-        text = (root / "chapters" / "drafts.yml").read_text(encoding="utf-8")
-        reduced = yaml.safe_load(text) or {}
+        reduced = read_settings(root / "chapters" / "drafts.yml")
         for page, values in reduced.items():
             if page not in page_names(root) or not isinstance(values, dict):
                 raise ParameterError(
@@ -88,22 +93,49 @@ def root() -> Path:
     """Return the folder of the book: the one we stand in or above, else the package's repository.
 
     Raises:
-        BookError: if there is none.
+        NoBookError: if there is none.
     """
     here = Path.cwd()
     for folder in (here, *here.parents, repository()):
         if folder and (folder / "_toc.yml").is_file() and (folder / "chapters").is_dir():
             return folder
-    raise BookError("there is no book here: run this in the folder that has _toc.yml and chapters")
+    raise NoBookError(
+        "there is no book here: run this in the folder that has _toc.yml and chapters"
+    )
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """Read a file of the book's settings, in YAML.
+
+    Raises:
+        BookError: if it cannot be read.
+    """
+    try:
+        found = yaml.safe_load(file.read_bytes()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, FileNotFoundError) as error:
+        reason = " ".join(str(error).split())
+        raise BookError(f"{file} cannot be read: {reason}; restore it") from error
+    if not isinstance(found, dict):
+        raise BookError(f"{file} must hold names with values; restore it")
+    return found
 
 
 def page_names(root: Path) -> list[str]:
-    """Return the names of all pages, in the order of the table of contents."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    files = [toc["root"]]
-    for part in [toc, *toc.get("parts", [])]:
-        files += [chapter["file"] for chapter in part.get("chapters", [])]
-    return [Path(file).name for file in files]
+    """Return the names of all pages, in the order of the table of contents.
+
+    Raises:
+        BookError: if it cannot be read.
+    """
+    toc = read_settings(root / "_toc.yml")
+    try:
+        files = [toc["root"]]
+        for part in [toc, *toc.get("parts", [])]:
+            files += [chapter["file"] for chapter in part.get("chapters", [])]
+        return [Path(file).name for file in files]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BookError(
+            f"{root / '_toc.yml'} must name a root, and chapters by their files; restore it"
+        ) from error
 
 
 def find_page(root: Path, name: str) -> str:

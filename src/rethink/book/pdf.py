@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import yaml
 from bs4 import BeautifulSoup, Tag
 from markupsafe import Markup
 
 from rethink.book.browser import print_pdf
-from rethink.book.pages import BookError, Edition
+from rethink.book.pages import BookError, Edition, read_settings
 from rethink.book.templates import fill
+from rethink.paths import write_text
 
 # What a page has for its reader on the screen: code is unfolded there, data is fetched.
 SCREEN_ONLY = (
@@ -30,10 +30,7 @@ def print_book(edition: Edition) -> tuple[Path, int]:
     """
     if not (edition.html / "index.html").exists():
         raise BookError("there is no book to print yet; run `make book` first")
-    config, toc = (
-        yaml.safe_load((edition.root / name).read_text(encoding="utf-8"))
-        for name in ("_config.yml", "_toc.yml")
-    )
+    config, toc = (read_settings(edition.root / name) for name in ("_config.yml", "_toc.yml"))
     before = {"chapters": [{"file": toc["root"]}, *toc.get("chapters", [])]}
     parts = [
         (part.get("caption", ""), [edition.html / f"{c['file']}.html" for c in part["chapters"]])
@@ -43,7 +40,7 @@ def print_book(edition: Edition) -> tuple[Path, int]:
     # Beside the pages, so that it links to what they link to.
     whole = edition.html / Path(toc["root"]).parent / "whole.html"
     try:
-        whole.write_text(one_page(parts, config["title"], config["author"]), encoding="utf-8")
+        write_text(whole, one_page(parts, config["title"], config["author"]))
         return pdf, print_pdf(whole, pdf)
     finally:
         whole.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ results there does not need it.
 import contextlib
 import math
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rethink.data import Dataset
+from rethink.paths import check_writable, scratch_folder
 from rethink.runs.store import Store
 from rethink.runs.tasks import Arrays, Task, fingerprint, groups, key, run
 from rethink.runs.workers import LOCAL, Workers, WorkersError, find
@@ -62,21 +62,23 @@ def do_missing(
     Raises:
         WorkersError: if a worker has other code or no such device.
         LostWorkersError: if workers were lost and the others cannot go on without them.
+        WritingError: if results cannot be kept, or there is no room for temporary files.
     """
     missing = missing_of(wanted, data, store)
     if not missing:
         return 0
+    check_writable(store.folder)
     # The long ones first, so that no core is left alone with one at the end.
     work = groups(missing)
-    with tempfile.TemporaryDirectory(prefix="rethink-") as folder:
-        marks = [Path(folder) / str(number) for number in range(len(work))]
+    with scratch_folder() as folder:
+        marks = [folder / str(number) for number in range(len(work))]
         calls = [
             (number, group, workers.place(), marks[number], fingerprint(group[0].experiment))
             for number, group in enumerate(work)
         ]
         finished: set[int] = set()
         with _Watch(work, marks, finished, show):
-            for number, results in workers.call(_do_group, data, calls, folder):
+            for number, results in workers.call(_do_group, data, calls, str(folder)):
                 for task, result in zip(work[number], results, strict=True):
                     store.put(key(task, data.digest), result)
                 finished.add(number)

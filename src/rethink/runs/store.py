@@ -3,16 +3,23 @@
 import hashlib
 import io
 import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from rethink.paths import cache_folder, repository, write_bytes
+from rethink import checksums
+from rethink.errors import CommandError
+from rethink.paths import cache_folder, repository, write_bytes, write_files
 from rethink.runs.tasks import Arrays
 
 # The results of the published book, of training runs and of all other measurements.
 PUBLISHED = Path("book", "records.npz")
+
+
+class RecordsError(CommandError):
+    """Published results are damaged or were changed; the message says what restores them."""
 
 
 class Store:
@@ -41,14 +48,16 @@ class Store:
         return cls(cache_folder() / "records", Path(named) if named else file)
 
     def get(self, name: str) -> Arrays | None:
-        """Return the result under a key, or None."""
+        """Return the result under a key, or None.
+
+        Raises:
+            RecordsError: as `published`.
+        """
         found = self.published.get(name)
         if found is not None:
             return found
         try:
-            content = (self.folder / f"{name}.npz").read_bytes()
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                return _checked(dict(file))
+            return _checked(_arrays((self.folder / f"{name}.npz").read_bytes()))
         except FileNotFoundError:
             return None
         except Exception:
@@ -61,31 +70,71 @@ class Store:
 
     @property
     def published(self) -> Mapping[str, Arrays]:
-        """The published results by their keys; they are read once."""
+        """The published results by their keys; they are read once.
+
+        Raises:
+            RecordsError: if their file is damaged, or not as it was published.
+        """
         if self._published is None:
-            self._published = {}
-            if self.file and self.file.exists():
-                with np.load(self.file, allow_pickle=False) as file:
-                    for entry in file.files:
-                        name, _, array = entry.partition("/")
-                        self._published.setdefault(name, {})[array] = file[entry]
+            self._published = _published(self.file) if self.file else {}
         return self._published
+
+
+def _published(file: Path) -> dict[str, Arrays]:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return {}
+    digest = checksums.digest(content)
+    if checksums.recorded(file.parent).get(file.name, digest) != digest:
+        said = f"its digest is not the one in {checksums.NAME}"
+        raise _spoiled(file, said, file.with_name(checksums.NAME))
+    found: dict[str, Arrays] = {}
+    try:
+        for entry, values in _arrays(content).items():
+            name, _, part = entry.partition("/")
+            found.setdefault(name, {})[part] = values
+    except Exception as error:  # whatever the reading of a spoiled archive raises
+        raise _spoiled(file, str(error) or type(error).__name__) from error
+    if not all(map(_checked, found.values())):
+        raise _spoiled(file, "it holds something else than results")
+    return found
+
+
+def _spoiled(file: Path, what: str, *others: Path) -> RecordsError:
+    files = " ".join(map(str, (file, *others)))
+    return RecordsError(
+        f"{file} is damaged, or was changed since it was published ({what}); restore it, as by "
+        f"`git checkout {files}`, or delete it, and all is made anew"
+    )
 
 
 def publish(path: Path, results: Mapping[str, Arrays]) -> bool:
     """Write all results into one compact file; return whether that changed it.
 
-    A file that holds the same results is left alone, though it took other seconds to get them.
+    A file that holds the same results is left alone, though it took other seconds to get them. The
+    digest of the file is recorded beside it.
+
+    Raises:
+        RecordsError: if the file that is there is damaged, or not as it was published.
+        WritingError: if it cannot be written; what was there stays.
     """
     there = Store(path.parent, path).published
     if there.keys() == results.keys():
         kept = [there[name] for name in results]
         if result_digest(kept) == result_digest(results.values()):
+            if path.exists() and path.name not in checksums.recorded(path.parent):
+                checksums.record(path.parent, [path.name])
             return False
     entries = {
         f"{name}/{part}": array for name in sorted(results) for part, array in results[name].items()
     }
-    return write_arrays(path, entries)
+    content = _archive(entries)
+    known = checksums.recorded(path.parent) | {path.name: checksums.digest(content)}
+    changed = not path.exists() or path.read_bytes() != content
+    # Together, so that the one is never there without the other.
+    write_files({path: content, path.with_name(checksums.NAME): checksums.as_text(known)})
+    return changed
 
 
 def result_digest(results: Iterable[Arrays]) -> str:
@@ -106,12 +155,34 @@ def whole_digest(results: Iterable[Arrays]) -> str:
 
 def write_arrays(path: Path, arrays: Arrays) -> bool:
     """Write arrays as a compressed .npz, whole or not at all; return whether the file changed."""
+    content = _archive(arrays)
+    if path.exists() and path.read_bytes() == content:
+        return False
+    write_bytes(path, content)
+    return True
+
+
+def _archive(arrays: Arrays) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    if path.exists() and path.read_bytes() == buffer.getvalue():
-        return False
-    write_bytes(path, buffer.getvalue())
-    return True
+    return buffer.getvalue()
+
+
+def _arrays(content: bytes) -> Arrays:
+    """Return the arrays of an archive; of a spoiled one, raises an error of any kind."""
+    found = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for entry in archive.infolist():
+            # NumPy writes neither; one that is spoiled can hide the next entry in them.
+            if entry.comment or entry.extra:
+                raise ValueError(f"{entry.filename} is damaged")
+            # Whole, or its checksum would not be looked at.
+            file = io.BytesIO(archive.read(entry))
+            values = np.lib.format.read_array(file, allow_pickle=False)
+            if file.read(1):
+                raise ValueError(f"{entry.filename} is longer than its array")
+            found[entry.filename.removesuffix(".npy")] = values
+    return found
 
 
 def _checked(result: Arrays) -> Arrays | None:

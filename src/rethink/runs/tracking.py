@@ -11,13 +11,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from rethink.errors import CommandError
+from rethink.paths import scratch_folder
 from rethink.protocol import Record, Spec
 from rethink.runs.store import result_digest
 
@@ -91,9 +91,9 @@ def track(name: str, records: Mapping[str, Record], folder: Path) -> str:
     }
     missing = {identity: record for identity, record in runs.items() if not _file(folder, identity)}
     with (
-        tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch,
+        scratch_folder(folder) as scratch,
         # Else it reports errors to its makers, and writes to the user's home.
-        _environment(WANDB_ERROR_REPORTING="false", WANDB_CACHE_DIR=scratch),
+        _environment(WANDB_ERROR_REPORTING="false", WANDB_CACHE_DIR=str(scratch)),
     ):
         try:
             settings = wandb.setup(wandb.Settings(**_QUIET)).settings
@@ -101,7 +101,7 @@ def track(name: str, records: Mapping[str, Record], folder: Path) -> str:
             if mode == "disabled":
                 return "Weights & Biases: WANDB_MODE is disabled, so that no run is logged."
             for identity, record in missing.items():
-                written = _write(identity, record, settings.project or PROJECT, Path(scratch))
+                written = _write(identity, record, settings.project or PROJECT, scratch)
                 written.rename(folder / written.name)
         except (wandb.Error, OSError, ValueError) as error:
             reason = " ".join(str(error).split())
@@ -131,7 +131,7 @@ def _write(identity: str, record: Record, project: str, scratch: Path) -> Path:
         group=group,
         tags=tags,
         config=asdict(record.spec) | {"environment": record.environment},
-        dir=scratch,
+        dir=str(scratch),
         mode="offline",
         reinit="create_new",
     )
