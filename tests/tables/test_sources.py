@@ -1,10 +1,14 @@
 """Parquet, NPZ, images, data sets by name and Python's objects."""
 
 import contextlib
+import gzip
+import hashlib
 import io
 import math
 import os
 import struct
+import subprocess
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -159,6 +163,99 @@ def test_images(tmp_path):
         read(tmp_path / "empty")
 
 
+@pytest.mark.parametrize("form", ["EPS", "SGI", "PCX", "TGA", "ICNS"])
+def test_images_of_formats_that_are_not_offered_are_refused(tmp_path, monkeypatch, form):
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", None)  # must not be run
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (16, 16), (1, 2, 3)).save(tmp_path / "a" / "1.png", form)
+    with pytest.raises(InputError, match=r"1\.png cannot be read: cannot identify image file"):
+        read(tmp_path)
+
+
+def test_images_are_known_by_their_bytes(tmp_path):
+    (tmp_path / "a").mkdir()
+    for k, form in enumerate(sorted({*sources._IMAGES.values()})):
+        Image.new("RGB", (16, 16), (1, 2, 3)).save(tmp_path / "a" / f"{k}.png", form)
+    assert read(tmp_path).report.rows == 7
+
+
+def damaged_tiffs():
+    """Yield TIFFs of which something is missing: tags, the end, one that is far too long."""
+    image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8))
+    for compression in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        file = io.BytesIO()
+        image.save(file, "TIFF", compression=compression)
+        data = file.getvalue()
+        for cut in range(0, len(data), 3):
+            yield data[:cut]
+        # An entry of the directory has tag, type, count and value: 2, 2, 4 and 4 bytes.
+        entries = int.from_bytes(data[4:8], "little") + 2
+        for entry in range(entries, entries + 12 * 8, 12):
+            for at in (2, 5, 7, 10):
+                yield data[: entry + at] + b"\x7f" + data[entry + at + 1 :]
+
+
+def test_damaged_tiffs_are_refused_and_nothing_else_is_on_the_screen(tmp_path, capfd):
+    (tmp_path / "a").mkdir()
+    path = tmp_path / "a" / "1.tif"
+    refusals = set()
+    for data in damaged_tiffs():
+        path.write_bytes(data)
+        try:
+            read(tmp_path)
+        except InputError as error:
+            assert "\n" not in str(error)
+            refusals.add(str(error).partition("1.tif ")[2][:10])
+    assert refusals >= {"is damaged", "cannot be "}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_errors_that_pillow_logs_are_not_on_the_screen(tmp_path):
+    """In a process of its own, since pytest hears what is logged."""
+    (tmp_path / "a").mkdir()
+    image = io.BytesIO()
+    Image.new("RGB", (3, 2)).save(image, "TIFF")
+    samples = struct.pack("<HHII", 277, 3, 1, 3)  # three samples a pixel, which become 99
+    data = image.getvalue()
+    assert data.count(samples) == 1
+    data = data.replace(samples, struct.pack("<HHII", 277, 3, 1, 99))
+    (tmp_path / "a" / "1.tif").write_bytes(data)
+    code = (
+        "import sys; from rethink.tables import read\n"
+        "try: read.read(sys.argv[1])\nexcept read.InputError as error: print(error)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "1.tif cannot be read: cannot identify" in done.stdout and done.stderr == ""
+
+
+def test_tiffs_with_too_many_entries_of_a_tag_are_whole(tmp_path):
+    (tmp_path / "a").mkdir()
+    file = io.BytesIO()
+    Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).save(file, "TIFF")
+    compression = struct.pack("<HHI", 259, 3, 1)  # one number, which becomes two
+    data = file.getvalue()
+    assert data.count(compression) == 1
+    data = data.replace(compression, struct.pack("<HHI", 259, 3, 2))
+    (tmp_path / "a" / "1.tif").write_bytes(data)
+    assert read(tmp_path).features.tolist() == [[*range(6)]]
+
+
+def test_arrays_from_python_2_are_read_in_silence(tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
+        for name, array in (("X", np.array([[1, 2], [3, 4]])), ("y", np.array([0, 1]))):
+            file = io.BytesIO()
+            np.save(file, array)
+            length = repr(array.shape).replace(",", "L,").replace(")", "L)").replace("L,L", "L,")
+            header = file.getvalue().replace(
+                f"{array.shape}, }}".encode(), f"{length}, }}".encode()
+            )
+            archive.writestr(f"{name}.npy", _padded(header, (1, 0)))
+    assert read(tmp_path / "t.npz").features.tolist() == [[1, 2], [3, 4]]
+
+
 def test_hidden_copies_of_images_are_left_out(tmp_path):
     for name in ("cat", ".git"):
         (tmp_path / name / ".cache" / "deep").mkdir(parents=True)
@@ -257,35 +354,96 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["MNIST", "KMNIST"])
-def test_sets_of_digits_are_read_by_torchvision(cache, name):
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (20, 28, 28), np.uint8)
+def publish(monkeypatch, kind, files):
+    """Take these files, each with the .gz beside it, for those that torchvision knows."""
+    known = []
+    for path in files:
+        packed = path.with_name(f"{path.name}.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        known.append((packed.name, hashlib.md5(packed.read_bytes()).hexdigest()))
+    resources = {"train": known} if isinstance(kind.resources, dict) else known
+    monkeypatch.setattr(kind, "resources", resources)
+
+
+def write_digits(cache, monkeypatch, name):
+    """Write a small MNIST or KMNIST, as if it were the published one; returns its arrays."""
+    from rethink._torchvision import import_torchvision
+
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
     labels = np.arange(20, dtype="u1") % 10
+    files = []
     for part in ("train", "t10k"):
-        write_idx(cache / name / "raw" / f"{part}-images-idx3-ubyte", images)
-        write_idx(cache / name / "raw" / f"{part}-labels-idx1-ubyte", labels)
+        for what, array in (("images-idx3", images), ("labels-idx1", labels)):
+            files.append(cache / name / "raw" / f"{part}-{what}-ubyte")
+            write_idx(files[-1], array)
+    publish(monkeypatch, getattr(import_torchvision().datasets, name), files)
+    return images, labels
+
+
+@pytest.mark.parametrize("name", ["MNIST", "KMNIST"])
+def test_sets_of_digits_are_read_by_torchvision(cache, monkeypatch, name):
+    images, labels = write_digits(cache, monkeypatch, name)
     table = read(name.lower())
     check(table)
     assert table.shape == (28, 28) and (table.features == images.reshape(20, -1)).all()
-    assert table.labels.tolist() == [*range(10)] * 2
+    assert table.labels.tolist() == labels.tolist()
     assert table.classes[3] == {"MNIST": "3 - three", "KMNIST": "tsu"}[name]
 
 
-def test_qmnist_has_its_labels_among_other_columns(cache):
+@pytest.mark.parametrize("part", ["images-idx3", "labels-idx1"])
+def test_other_digits_than_those_published_are_refused(cache, monkeypatch, part):
+    write_digits(cache, monkeypatch, "MNIST")
+    path = cache / "MNIST" / "raw" / f"train-{part}-ubyte"
+    packed = path.with_name(f"{path.name}.gz")
+    whole = path.read_bytes()
+    for content in (whole[:-1] + b"\5", whole[:-1]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="is not mnist as it was published; move"):
+            read("mnist")
+
+    path.write_bytes(whole)
+    for content in (gzip.compress(whole, 1), gzip.compress(whole)[:-1], b""):
+        packed.write_bytes(content)
+        with pytest.raises(InputError, match="is not mnist as it was published; move"):
+            read("mnist")
+    packed.unlink()
+    with pytest.raises(InputError, match=f"cannot be verified without {packed.name}"):
+        read("mnist")
+
+
+def test_digits_of_an_older_torchvision_are_refused(cache, monkeypatch):
+    import torch
+
+    write_digits(cache, monkeypatch, "MNIST")
+    folder = cache / "MNIST" / "processed"
+    folder.mkdir()
+    data = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2, dtype=torch.long)
+    for name in ("training.pt", "test.pt"):
+        torch.save(data, folder / name)
+    with pytest.raises(InputError, match=r"of an older torchvision in .* cannot be verified"):
+        read("mnist")
+
+
+def test_qmnist_has_its_labels_among_other_columns(cache, monkeypatch):
+    from rethink._torchvision import import_torchvision
+
     images = np.arange(2 * 28 * 28).astype("u1").reshape(2, 28, 28)
     labels = np.array([[5, 70, 71, 72, 73, 74, 75, 76], [0, 1, 2, 3, 4, 5, 6, 7]], ">i4")
     raw = cache / "QMNIST" / "raw"
-    write_idx(raw / "qmnist-train-images-idx3-ubyte", images)
-    write_idx(raw / "qmnist-train-labels-idx2-int", labels, kind=12)
+    files = [raw / "qmnist-train-images-idx3-ubyte", raw / "qmnist-train-labels-idx2-int"]
+    write_idx(files[0], images)
+    write_idx(files[1], labels, kind=12)
+    publish(monkeypatch, import_torchvision().datasets.QMNIST, files)
     table = read("qmnist")
     assert table.classes == ("0 - zero", "5 - five") and table.labels.tolist() == [1, 0]
     assert (table.features == images.reshape(2, -1)).all()
+    files[1].write_bytes(files[1].read_bytes()[:-1] + b"\0")
+    with pytest.raises(InputError, match="is not qmnist as it was published"):
+        read("qmnist")
 
 
 def test_cifar_and_svhn_are_read_by_torchvision(cache, monkeypatch):
     """Small files of their formats; their checksums are replaced by those of the small ones."""
-    import hashlib
     import pickle
 
     from scipy.io import savemat
@@ -392,7 +550,10 @@ def test_threads_leave_standard_error_as_it_was(capfd):
 
     def use():
         for _ in range(20):
-            with sources.silence_panics(), sources.silence_panics():  # twice by one thread, too
+            with (
+                sources.silence_libraries(),
+                sources.silence_libraries(),
+            ):  # twice by one thread, too
                 with contextlib.suppress(threading.BrokenBarrierError):
                     barrier.wait()  # both inside at once, if they can be
                 os.write(2, b"not heard")

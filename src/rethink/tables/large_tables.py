@@ -27,7 +27,7 @@ from rethink.errors import InputError
 from rethink.tables import disk_sort, row_sums
 from rethink.tables.disk_sort import Codes, Ints, Keys
 from rethink.tables.encode import Choices, did_you_mean, label_codes, missing_as_null
-from rethink.tables.sources import Files, files_of, reading, silence_panics
+from rethink.tables.sources import Files, files_of, reading, silence_libraries
 from rethink.tables.table import Table, from_frame
 from rethink.tables.text_files import MAX_LINE
 
@@ -65,7 +65,7 @@ def is_large(source: str | Path | Files, limit: int = LARGE) -> bool:
     try:
         files = files_of(source)
         if files.format == "Parquet":
-            with reading(files.name), silence_panics():
+            with reading(files.name), silence_libraries():
                 scan = pl.scan_parquet(list(files.paths), glob=False, hive_partitioning=False)
                 width = len(scan.collect_schema())
                 return int(scan.select(pl.len()).collect().item()) * width * 8 > limit
@@ -180,7 +180,7 @@ def _open(files: Files, target: str | None, before: _Source | None = None) -> _S
             paths, glob=False, infer_schema_length=_INFERRED, schema_overrides=types or None
         )
 
-    with reading(name), silence_panics():
+    with reading(name), silence_libraries():
         first = scan(paths[:1]).collect_schema()
         if not parquet:
             _refuse_row(name, first.names())
@@ -397,7 +397,7 @@ class _Rows:
                 batches = part.collect_batches(chunk_size=chunk, lazy=True)
             while True:
                 try:
-                    with reading(table.name), silence_panics():
+                    with reading(table.name), silence_libraries():
                         frame = next(batches, None)
                 except InputError as error:
                     if table.inferred and isinstance(error.__cause__, pl.exceptions.ComputeError):
@@ -473,7 +473,7 @@ def _refuse(table: _Source) -> None:
         c: pl.col(c).is_null() | (~pl.col(c).is_finite() if schema[c].is_float() else False)
         for c in (*table.columns, table.target)
     }
-    with reading(table.name), silence_panics():
+    with reading(table.name), silence_libraries():
         counts = table.scan.select(w.sum().alias(c) for c, w in wrong.items())
         found = [(c, n) for c, n in counts.collect(engine="streaming").row(0, named=True).items()]
     bad = [(c, n) for c, n in found if n]

@@ -5,6 +5,8 @@ What would take more than `MAX_BYTES` as numbers is refused before it is read.
 
 import contextlib
 import glob
+import gzip
+import logging
 import math
 import os
 import socket
@@ -39,7 +41,19 @@ NAMED = ("fashion-mnist", *bundled.COLUMNS, *TORCHVISION)
 MAX_BYTES = 8 << 30
 _SILENCE = 10  # seconds without an answer after which a server is given up
 _NPZ_NAMES = (("X", "y"), ("x", "y"), ("x_train", "y_train"), ("train_images", "train_labels"))
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+# Names of images end so. No other decoders of Pillow's are tried: that of EPS runs Ghostscript.
+_IMAGES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".ppm": "PPM",
+    ".pgm": "PPM",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
 _DESCRIPTORS = threading.RLock()  # held while descriptor 2, one for the process, is another
 
 
@@ -125,8 +139,8 @@ def reading(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silence_panics() -> Iterator[None]:
-    """Keep Rust's reports of a panic, which go past Python, off standard error."""
+def silence_libraries() -> Iterator[None]:
+    """Keep off standard error what goes there past Python: reports of Rust's panics, of libtiff."""
     if sys.stderr is None:  # closed: descriptor 2 may by now be anything, such as Polars' own
         yield
         return
@@ -184,7 +198,7 @@ def read_parquet(paths: list[Path]) -> pl.DataFrame:
     size = 0
     _probe(paths)
     for path in paths:
-        with reading(str(path)), silence_panics():
+        with reading(str(path)), silence_libraries():
             lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
             width = len(lazy.collect_schema())
             size += 8 * width * int(lazy.select(pl.len()).collect().item())
@@ -201,7 +215,8 @@ def read_parquet(paths: list[Path]) -> pl.DataFrame:
 
 def read_npz(path: Path, choices: Choices) -> Table:
     """Read arrays X and y, by these or similar names, from an NPZ; raises InputError."""
-    with reading(str(path)):
+    with reading(str(path)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as of arrays from Python 2, which are whole
         if not zipfile.is_zipfile(path):
             raise InputError(f"{path} is no NPZ, although it begins like one; it may be cut off")
         # NumPy would leave a file that it opened itself open, were it broken.
@@ -279,27 +294,33 @@ def _torchvision(name: str) -> tuple[NDArray[np.uint8], NDArray[np.intp], tuple[
     from rethink._torchvision import import_torchvision
     from rethink.paths import cache_folder
 
-    kind = getattr(import_torchvision().datasets, TORCHVISION[name])
+    datasets = import_torchvision().datasets
+    kind = getattr(datasets, TORCHVISION[name])
     part: dict[str, Any] = {"split": "train"} if name == "svhn" else {"train": True}
     cache = cache_folder()
-    try:
-        data = kind(cache, **part, download=False)
-    except Exception:  # not there, or broken
-        before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(_SILENCE)
+    if issubclass(kind, datasets.MNIST):  # the others verify their files themselves
+        _verify_digits(name, kind, cache)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as of pickles from Python 2, which are verified
         try:
-            cache.mkdir(parents=True, exist_ok=True)
-            # Standard output is for results; the bars go to standard error.
-            with contextlib.redirect_stdout(sys.stderr):
-                data = kind(cache, **part, download=True)
-        except Exception as error:
-            detail = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise InputError(
-                f"{name} is not in {cache} and cannot be downloaded ({detail[:200]}); put its "
-                "files where torchvision looks for them there, or start again with a network"
-            ) from error
-        finally:
-            socket.setdefaulttimeout(before)
+            data = kind(cache, **part, download=False)
+        except Exception:  # not there, or broken
+            before = socket.getdefaulttimeout()
+            socket.setdefaulttimeout(_SILENCE)
+            try:
+                cache.mkdir(parents=True, exist_ok=True)
+                # Standard output is for results; the bars go to standard error.
+                with contextlib.redirect_stdout(sys.stderr):
+                    data = kind(cache, **part, download=True)
+            except Exception as error:
+                detail = (str(error).strip() or type(error).__name__).splitlines()[-1]
+                raise InputError(
+                    f"{name} is not in {cache}, or not as it was published, and cannot be "
+                    f"downloaded ({detail[:200]}); put its files where torchvision looks for them "
+                    "there, or start again with a network"
+                ) from error
+            finally:
+                socket.setdefaulttimeout(before)
     pixels = np.asarray(data.data)
     if name == "svhn":  # channels come first, and the labels have another name
         digits = tuple(str(k) for k in range(10))
@@ -309,10 +330,43 @@ def _torchvision(name: str) -> tuple[NDArray[np.uint8], NDArray[np.intp], tuple[
     return pixels, labels[:, 0] if labels.ndim == 2 else labels, tuple(data.classes)
 
 
+def _verify_digits(name: str, kind: Any, cache: Path) -> None:
+    """Refuse files of MNIST, KMNIST or QMNIST in the cache that are not those published.
+
+    Torchvision has checksums of the packed files only, and reads the unpacked ones, or those of an
+    older version of its own, without any. So what is unpacked must equal the packed file beside it.
+    """
+    from rethink._torchvision import import_torchvision
+
+    check_integrity = import_torchvision().datasets.utils.check_integrity
+    folder = cache / kind.__name__
+    again = f"move {folder} away, and it is downloaded anew"
+    if any((folder / "processed").glob("*.pt")):
+        raise InputError(
+            f"{name} has files of an older torchvision in {folder / 'processed'}, which cannot be "
+            f"verified; {again}"
+        )
+    resources = kind.resources["train"] if isinstance(kind.resources, dict) else kind.resources[:2]
+    for source, checksum in resources:
+        packed = folder / "raw" / Path(source).name
+        unpacked = packed.with_suffix("")
+        if not unpacked.exists():
+            continue  # torchvision unpacks it then, from a file that it verifies
+        with reading(str(packed)):
+            if not packed.exists():
+                raise InputError(
+                    f"{unpacked} cannot be verified without {packed.name}, whose checksum is known;"
+                    f" put that beside it, or {again}"
+                )
+            if not (
+                check_integrity(packed, checksum)
+                and gzip.decompress(packed.read_bytes()) == unpacked.read_bytes()
+            ):
+                raise InputError(f"{unpacked} is not {name} as it was published; {again}")
+
+
 def read_images(folder: Path, choices: Choices) -> Table:
     """Read images from one folder for each class, gray or RGB, pixels row by row."""
-    from PIL import Image
-
     with reading(str(folder)):
         classes = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
         if not classes:
@@ -330,10 +384,7 @@ def read_images(folder: Path, choices: Choices) -> Table:
             raise InputError(f"{folder} has folders, but no images in them ({', '.join(_IMAGES)})")
     arrays: list[NDArray[np.uint8]] = []
     for path, _ in files:
-        with reading(str(path)), warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                arrays.append(_pixels(image, path))
+        arrays.append(_read_image(path))
         _limit(str(folder), len(files) * arrays[0].size)
         if arrays[-1].shape[:2] != arrays[0].shape[:2]:
             raise InputError(
@@ -348,6 +399,31 @@ def read_images(folder: Path, choices: Choices) -> Table:
     labels = pl.Series("y", [k for _, k in files])
     names = tuple(c.name for c in classes)
     return from_matrix(np.stack(arrays), labels, choices, str(folder), names, notes)
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    """Return the pixels of an image, of shape (height, width) or (height, width, 3)."""
+    from PIL import Image
+
+    log = logging.getLogger("PIL")
+    if not log.hasHandlers():  # then errors that it logs would go to the screen
+        log.addHandler(logging.NullHandler())
+    with (
+        reading(str(path)),
+        silence_libraries(),
+        warnings.catch_warnings(record=True) as warned,
+    ):
+        warnings.simplefilter("always")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=[*{*_IMAGES.values()}]) as image:
+            pixels = _pixels(image, path)
+            said = [str(warning.message).strip() for warning in warned]
+            damage = [text for text in said if not text.startswith("Metadata Warning")]
+            # Other formats warn of what they have beside the pixels. What a TIFF warns of, but for
+            # too many entries, are tags that were skipped: they say what the pixels mean.
+            if image.format == "TIFF" and damage:
+                raise InputError(f"{path} is damaged ({damage[0]}); mend it, or take it out")
+    return pixels
 
 
 def _hidden(path: Path) -> bool:
