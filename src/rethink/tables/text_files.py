@@ -32,7 +32,7 @@ MAX_BYTES = 1 << 30  # of text; its columns take some ten times as much memory
 MAX_LINE = 64 << 20  # bytes; a file with a longer one is no table
 _CHUNK = 16 << 20  # bytes read or looked at at once
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 100, 1 << 18
-_HEADER_ROWS = 1_000  # rows that the first one is compared with, to see whether it has names
+HEADER_ROWS = 1_000  # rows that the first one is compared with, to see whether it has names
 _BATCH = 50_000  # rows of Python strings at once
 # Fields may be as long as the text. The limit is one for the process: set and reset around each
 # reading, it would fail other threads. It is never lowered.
@@ -92,7 +92,11 @@ def read_text(
         frame = _fields(text, delimiter, path)
         del text
         if header is None:
-            header = _has_header(frame, missing, path)
+            header = has_names(frame, missing)
+            if header is None:
+                raise InputError(
+                    f"{either(path, frame)}; say which by header (--header or --no-header)"
+                )
         own = [f or "" for f in frame.row(0)] if header else []
         frame = frame.slice(1) if header else frame
         if frames and (frame.width != frames[0].width or own != names):
@@ -370,13 +374,14 @@ def _name(delimiter: str) -> str:
     return DELIMITERS.get(delimiter, repr(delimiter))
 
 
-def _has_header(frame: pl.DataFrame, missing: tuple[str, ...], path: Path) -> bool:
-    """Tell whether the first row holds names.
+def has_names(frame: pl.DataFrame, missing: tuple[str, ...] = MISSING) -> bool | None:
+    """Tell whether the first row of a table of text holds names; None where it could be either.
 
-    A name is no number, above a column of numbers. In tables of text, names differ from each other
-    and from all that is below them. Where signs contradict each other the user is asked.
+    A name is no number, above a column of numbers; or all numbers of the row count from 0 or 1. In
+    tables of text, names differ from each other and from all that is below them. Both readers go by
+    this, that of large tables too.
     """
-    head = frame.head(_HEADER_ROWS + 1).select(text_or_null(pl.all(), missing))
+    head = frame.head(HEADER_ROWS + 1).select(text_or_null(pl.all(), missing))
     body = head.slice(1)
     numbers = head.select(pl.all().cast(pl.Float64, strict=False))
     is_number = [value is not None for value in numbers.row(0)]
@@ -390,22 +395,25 @@ def _has_header(frame: pl.DataFrame, missing: tuple[str, ...], path: Path) -> bo
     names = [k for k in range(frame.width) if numeric[k] and not is_number[k] and first[k]]
     values = [k for k in range(frame.width) if numeric[k] and is_number[k]]
     cells = [first[k] for k in values]
-    counting = [cells == [str(k + start) for k in range(len(cells))] for start in (0, 1)]
-    if names and not values:
-        return True
-    if names and len(values) > 1 and any(counting):
-        return True  # a label beside pixels that are numbered
-    if values and not names and not (len(values) > 2 and counting[0]):
-        return False
+    counting = any(cells == [str(k + start) for k in range(len(cells))] for start in (0, 1))
+    if names:
+        # Beside numbers that count there is a label beside pixels; other signs contradict.
+        return True if not values or (counting and len(values) > 1) else None
     if values:
-        raise InputError(
-            f"{path} begins with a line that could be names or a row "
-            f"({', '.join(map(str, first[:4]))}, ...); say which by header (--header or "
-            "--no-header)"
+        # Text that occurs again below it is no name.
+        again = any(
+            first[k] and first[k] in body.to_series(k) for k in range(frame.width) if not numeric[k]
         )
+        return None if counting and len(values) > 2 and not again else False
     if None in first or len(set(first)) < frame.width:
         return False
     return not any(name in column for name, column in zip(first, body.iter_columns(), strict=True))
+
+
+def either(path: Path, frame: pl.DataFrame) -> str:
+    """Return the beginning of a sentence on a file whose first line could be names or a row."""
+    shown = ", ".join(str(cell) for cell in frame.row(0)[:4])
+    return f"{path} begins with a line that could be names or a row ({shown}, ...)"
 
 
 def unique(names: list[str], width: int) -> tuple[list[str], tuple[str, ...]]:
