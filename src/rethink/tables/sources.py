@@ -16,6 +16,7 @@ import threading
 import warnings
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -497,6 +498,8 @@ def as_series(name: str, array: NDArray[Any]) -> pl.Series:
         raise InputError(f"{name} must have one value a row, but shape {array.shape} was passed")
     if array.dtype.kind in "biuf":
         return pl.Series(name, np.ascontiguousarray(array, array.dtype.newbyteorder("=")))
+    if array.dtype.kind == "m":
+        array = array.astype("timedelta64[us]").astype(object)
     if array.dtype.kind not in "OUSM":
         raise InputError(f"{name} must be numbers or text, but dtype {array.dtype} was passed")
     if array.dtype.kind == "M":
@@ -508,6 +511,8 @@ def as_series(name: str, array: NDArray[Any]) -> pl.Series:
     types = {type(value) for value in values if value is not None}
     if types == {bool} or (types and types <= {int, float} and _fits(values)):
         return pl.Series(name, values, strict=False)
+    if types and all(issubclass(kind, timedelta) for kind in types):
+        return pl.Series(name, values, dtype=pl.Duration("us"))
     text = [v.decode() if isinstance(v, bytes) else v if v is None else str(v) for v in values]
     return pl.Series(name, text, dtype=pl.String)
 
