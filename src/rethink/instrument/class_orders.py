@@ -41,7 +41,7 @@ LINE_ROWS, LINE_COLUMNS = 20_000, 2_000  # of the fitted lines, whose cost grows
 LINE_CELLS = 2e7  # rows x classes
 RANKED_CELLS = 5e6  # rows x columns of the rank test
 COLUMN_CELLS = 2e7  # rows x columns of the best column
-BLOCK_CELLS = 1 << 22  # rows x columns that are worked on at once
+BLOCK_CELLS = 1 << 19  # rows x columns that are worked on at once
 FEWEST = 20  # rows; with less, a count says nothing
 
 

@@ -78,7 +78,7 @@ class Choices:
                 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be millions
 class Column:
     """What became of one column; `missing` counts its missing values."""
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rethink import mec
 from rethink.errors import InputError
-from rethink.tables import disk_sort, row_sums
+from rethink.tables import disk_sort, memory, row_sums
 from rethink.tables.disk_sort import Codes, Ints, Keys
 from rethink.tables.encode import Choices, did_you_mean, label_codes, missing_as_null
 from rethink.tables.sources import Files, files_of, reading, silence_libraries
@@ -116,6 +116,8 @@ def count(
         raise InputError(f"sample must be 1 or more rows, but {sample!r} was passed")
     files = files_of(source)
     table = _open(files, target, header)
+    drawn, width = min(sample, table.rows), len(table.columns) + 1
+    memory.require(f"a sample of {drawn:,} rows of {files.name}", memory.of_frame(drawn, width))
     progress = _Progress(show)
     try:
         found = _count(table, sample, seed, digits, progress)

@@ -1,6 +1,6 @@
 """Where tables come from: Parquet, NPZ, folders of images, data sets by name, Python's objects.
 
-What would take more than `MAX_BYTES` as numbers is refused before it is read.
+What would take more memory than `memory.require` allows is refused before it is read.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rethink.errors import InputError
-from rethink.tables import bundled, text_files
+from rethink.tables import bundled, memory, text_files
 from rethink.tables.encode import Choices, did_you_mean
 from rethink.tables.table import Table, from_matrix
 
@@ -39,7 +39,6 @@ TORCHVISION = {
     "svhn": "SVHN",
 }
 NAMED = ("fashion-mnist", *bundled.COLUMNS, *TORCHVISION)
-MAX_BYTES = 8 << 30
 _SILENCE = 10  # seconds without an answer after which a server is given up
 _NPZ_NAMES = (("X", "y"), ("x", "y"), ("x_train", "y_train"), ("train_images", "train_labels"))
 # Names of images end so. No other decoders of Pillow's are tried: that of EPS runs Ghostscript.
@@ -161,14 +160,6 @@ def silence_libraries() -> Iterator[None]:
                 os.close(saved)
 
 
-def _limit(what: str, size: int) -> None:
-    if size > MAX_BYTES:
-        raise InputError(
-            f"{what} would take {size / 2**30:,.3g} GiB of memory as numbers, and may take "
-            f"{MAX_BYTES / 2**30:.3g}; take a part of it"
-        )
-
-
 # Says which file it reads, so that the last one said is the one that it ended at. Names come and
 # go between null characters, since arguments may not be so many, and names have line feeds.
 _PROBE = """
@@ -179,14 +170,15 @@ for name in sys.stdin.buffer.read().split(b"\\0"):
     sys.stdout.flush()
     path = os.fsdecode(name)
     lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-    if 8 * len(lazy.collect_schema()) * lazy.select(pl.len()).collect().item() <= int(sys.argv[1]):
+    if len(lazy.collect_schema()) * lazy.select(pl.len()).collect().item() <= int(sys.argv[1]):
         lazy.collect()
 """
 
 
 def _probe(paths: list[Path]) -> None:
     """Read files in another process, since a damaged size makes Polars end its own."""
-    command = [sys.executable, "-c", _PROBE, str(MAX_BYTES)]
+    fields = int(memory.SHARE * memory.available() / memory.FIELD)  # more are refused unread
+    command = [sys.executable, "-c", _PROBE, str(fields)]
     done = subprocess.run(command, input=b"\0".join(map(os.fsencode, paths)), capture_output=True)
     if done.returncode < 0:  # by a signal; an exception comes again, with its message
         path = os.fsdecode(done.stdout.rstrip(b"\0").rpartition(b"\0")[2])
@@ -196,14 +188,17 @@ def _probe(paths: list[Path]) -> None:
 def read_parquet(paths: list[Path]) -> pl.DataFrame:
     """Read Parquet files of one schema, one below the other; raises InputError."""
     frames: list[pl.DataFrame] = []
-    size = 0
+    rows = text = 0
     _probe(paths)
     for path in paths:
         with reading(str(path)), silence_libraries():
             lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
             width = len(lazy.collect_schema())
-            size += 8 * width * int(lazy.select(pl.len()).collect().item())
-            _limit(str(path) if len(paths) == 1 else f"what {path} and others hold", size)
+            rows += int(lazy.select(pl.len()).collect().item())
+            what = text_files.with_others(path, paths)
+            memory.require(what, memory.of_frame(rows, width))
+            text += text_bytes(lazy)
+            memory.require(what, memory.of_frame(rows, width, text))
             frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
             if frames and frame.schema != frames[0].schema:
                 raise InputError(
@@ -212,6 +207,12 @@ def read_parquet(paths: list[Path]) -> pl.DataFrame:
                 )
             frames.append(frame)
     return pl.concat(frames)
+
+
+def text_bytes(frame: pl.LazyFrame) -> int:
+    """Return the bytes of all text in a data frame, which are counted a part at a time."""
+    lengths = frame.select(pl.col(pl.String).str.len_bytes().sum()).collect(engine="streaming")
+    return sum(lengths.row(0)) if lengths.width else 0
 
 
 def read_npz(path: Path, choices: Choices) -> Table:
@@ -225,7 +226,10 @@ def read_npz(path: Path, choices: Choices) -> Table:
             names = list(arrays)
             for x, y in _NPZ_NAMES:
                 if x in names and y in names:
-                    _limit(str(path), _as_numbers(arrays.zip, x) + _as_numbers(arrays.zip, y))
+                    shape, dtype = _header(arrays.zip, y)
+                    labels = memory.CHARACTER * math.prod(shape) * dtype.itemsize
+                    features = memory.of_array(*_header(arrays.zip, x))
+                    memory.require(str(path), features + labels)
                     return from_matrix(
                         arrays[x], as_series("y", arrays[y]), choices, f"{path} ({x}, {y})"
                     )
@@ -234,15 +238,14 @@ def read_npz(path: Path, choices: Choices) -> Table:
         )
 
 
-def _as_numbers(archive: zipfile.ZipFile, name: str) -> int:
-    """Return the bytes that an array of an NPZ will take in memory, by its header alone."""
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and the type of an array of an NPZ, by its header alone."""
     with archive.open(name if name in archive.namelist() else f"{name}.npy") as file:
         # Version 3.0 differs from 2.0 in how names of fields are encoded, which are not looked at.
         old = np.lib.format.read_magic(file) == (1, 0)
         read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
-    # All but uint8 becomes float64; text is read as it is.
-    return math.prod(shape) * (1 if dtype == np.uint8 else max(8, dtype.itemsize))
+    return shape, dtype
 
 
 def find(name: str) -> str:
@@ -386,7 +389,8 @@ def read_images(folder: Path, choices: Choices) -> Table:
     arrays: list[NDArray[np.uint8]] = []
     for path, _ in files:
         arrays.append(_read_image(path))
-        _limit(str(folder), len(files) * arrays[0].size)
+        if len(arrays) == 1:
+            memory.require(str(folder), memory.of_array((len(files), *arrays[0].shape), np.uint8))
         if arrays[-1].shape[:2] != arrays[0].shape[:2]:
             raise InputError(
                 f"{path} has {_size(arrays[-1])} pixels, but {files[0][0]} has {_size(arrays[0])};"

@@ -1,7 +1,7 @@
 """Tables as numbers: features and labels for the measurements, and what was done to get them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
@@ -51,7 +51,9 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain values, as JSON has them."""
-        columns = [asdict(column) for column in self.columns]
+        # `asdict` would copy each value, too.
+        names = [field.name for field in fields(Column)]
+        columns = [{name: getattr(column, name) for name in names} for column in self.columns]
         return {**vars(self), "columns": columns, "notes": list(self.notes)}
 
     def __str__(self) -> str:

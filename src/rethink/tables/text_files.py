@@ -22,13 +22,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rethink.errors import InputError
+from rethink.tables import memory
 
 # Fields that stand for a missing value. "None" is not among them: it is a class in many tables.
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 # So many columns of text take seconds, each on its own; a wider matrix belongs into an NPZ.
 MAX_COLUMNS = 20_000
-MAX_BYTES = 1 << 30  # of text; its columns take some ten times as much memory
+# Bytes of text. As a table it takes more memory: 10 times as much with a hundred numbers a line,
+# 33 times with two of one digit each.
+MAX_BYTES = 1 << 30
 MAX_LINE = 64 << 20  # bytes; a file with a longer one is no table
 _CHUNK = 16 << 20  # bytes read or looked at at once
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 100, 1 << 18
@@ -79,16 +82,21 @@ def read_text(
     frames: list[pl.DataFrame] = []
     names: list[str] = []
     used = ""
-    size = 0
+    size = lines = fields = 0
     for path in paths:
-        data = _bytes(path, encoding, MAX_BYTES - size)
+        what = with_others(path, paths)
+        data = _bytes(path, encoding, size, what)
         size += len(data)
         text, used = _text(path, data, encoding)
         del data
-        if not text.strip():
+        if not text or text.isspace():
             raise InputError(f"{path} is empty")
         delimiter = delimiter or _delimiter(text, path)
         _refuse_counts(text, delimiter, path)
+        ends = text.count("\n") + 1
+        lines += ends
+        fields += ends + text.count(delimiter)
+        memory.require(what, memory.of_text(size, lines, fields))
         frame = _fields(text, delimiter, path)
         del text
         if header is None:
@@ -123,6 +131,11 @@ def text_or_null(column: str | pl.Expr, missing: tuple[str, ...]) -> pl.Expr:
     return pl.when(stripped.is_in(list(missing)).not_()).then(stripped)
 
 
+def with_others(path: Path, paths: list[Path]) -> str:
+    """Return how a file is called where those before it count, too."""
+    return str(path) if len(paths) == 1 else f"what {path} and others hold"
+
+
 @contextmanager
 def _decompressed(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:
@@ -131,8 +144,11 @@ def _decompressed(path: Path) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
 
 
-def _bytes(path: Path, encoding: str | None, limit: int) -> bytes:
-    """Return a file's bytes, decompressed; what cannot be a table is refused as it comes."""
+def _bytes(path: Path, encoding: str | None, before: int, what: str) -> bytes:
+    """Return a file's bytes, decompressed; what cannot be a table is refused as it comes.
+
+    `before` is the size of the files before this one, and `what` a name for them and this one.
+    """
     chunks: list[bytes] = []
     size = line = 0  # bytes in all, and since the last end of a line
     try:
@@ -154,11 +170,12 @@ def _bytes(path: Path, encoding: str | None, limit: int) -> bytes:
                         f"{path} has a line of more than {_amount(MAX_LINE)}, so that it can be no "
                         "table of text"
                     )
-                if size > limit:
+                if before + size > MAX_BYTES:
                     raise InputError(
                         f"{path} is too large to be read at once: more than {_amount(MAX_BYTES)} "
                         "of text in all; take a part of it, or save it as Parquet"
                     )
+                memory.require(what, memory.of_text(before + size))
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     return b"".join(chunks)
@@ -248,7 +265,8 @@ def _refuse_counts(text: str, delimiter: str, path: Path) -> None:
     counts, classes = text[:end].split(delimiter)[:2], text[:end].split(delimiter)[2:]
     if end < 0 or not classes or not all(count.isdecimal() for count in counts):
         return
-    second = text[end + 1 :].partition("\n")[0].split(delimiter)
+    stop = text.find("\n", end + 1)
+    second = text[end + 1 : stop if stop > 0 else None].split(delimiter)
     if (
         counts[1] == str(len(second) - 1)
         and second[-1] in map(str, range(len(classes)))
@@ -296,7 +314,7 @@ def _unquoted(text: str, delimiter: str, path: Path) -> pl.DataFrame:
     if empty:
         data = re.sub(rb"\n+", b"\n", data).strip(b"\n")
     return pl.read_csv(
-        io.BytesIO(data),
+        data,
         has_header=False,
         separator=delimiter,
         quote_char=None,
