@@ -19,12 +19,12 @@ SHARE = 0.75  # of the available memory that a table may take
 FIELD = 50  # bytes of a field of a text or a data frame: as it was read, as a number, and copies
 CHARACTER = 6  # bytes of a byte of text, which is read, decoded, divided, and held as categories
 ROW = 100  # bytes of a row: labels, sums, keys by which equal ones are found, and orders of them
-COLUMN = 1_000  # bytes of a column: its name, and what is said of it, also as JSON
+COLUMN = 1_300  # bytes of a column: its name, and what is said of it, also as JSON
 FRAME_COLUMN = 6_000  # of one of a data frame, which is looked at by itself
 TEXT_COLUMN = 30_000  # of one of a text, which is more so
 # Bytes of a value: while it is read, and as one that is compared by distance.
 _READ = {"pictures": 3, "bytes": 4, "numbers": 20}
-_COMPARED = {"pictures": 12, "bytes": 34, "numbers": 40}
+_COMPARED = {"pictures": 12, "bytes": 30, "numbers": 32}
 # Rows that are compared by distance, or as many cells; `instrument.class_orders` has the same.
 COMPARED_ROWS, COMPARED_CELLS = 20_000, 2e7
 _PROC, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
