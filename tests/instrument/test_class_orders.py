@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -217,9 +219,48 @@ def test_the_bound_holds_where_the_truth_is_known():
 
 
 @pytest.mark.parametrize("kind", ["float64", "uint8"])
-def test_ranks_are_scipys(kind):
+def test_ranks_are_scipys(kind, monkeypatch):
+    monkeypatch.setattr(class_orders, "BLOCK_CELLS", 700)  # two columns at once
     x = np.random.default_rng(0).integers(0, 256, (300, 5)).astype(kind)
-    found, expected = class_orders._ranks(x), rankdata(x, axis=0)
+    parts = [class_orders._ranks(*found) for _, *found in class_orders._sorted_columns(x)]
+    found, expected = np.hstack(parts), rankdata(x, axis=0)
+    assert len(parts) == 3
     assert np.array_equal(found, expected)
     # Sums go along the memory: in the same order they round alike.
-    assert found.flags.f_contiguous == expected.flags.f_contiguous
+    assert parts[0].flags.f_contiguous and expected.flags.f_contiguous
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_columns_counted_at_once_are_those_counted_one_by_one(data):
+    n, d = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 9))
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    kinds = (
+        rng.integers(0, data.draw(st.integers(1, 30)), (n, d)).astype(np.uint8),
+        rng.normal(size=(n, d)).round(data.draw(st.integers(0, 3))),
+        np.zeros((n, d)),
+    )
+    x = data.draw(st.sampled_from(kinds))
+    labels = rng.integers(0, data.draw(st.integers(1, 5)), n)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(class_orders, "BLOCK_CELLS", data.draw(st.integers(1, 200)))
+        found = class_orders._totals(x, labels)
+    expected = [mec.thresholds(column, labels).total for column in x.T]
+    assert np.allclose(found, expected, rtol=0, atol=1e-9)
+
+
+def test_parts_of_the_columns_are_made_comparable_as_all_are(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(50, 20)) * 10.0 ** np.arange(20)
+    whole = class_orders.points(x, False)
+    monkeypatch.setattr(class_orders, "BLOCK_CELLS", 120)
+    assert np.array_equal(class_orders.points(x, False), whole)
+
+
+def test_columns_are_not_counted_call_by_call(monkeypatch):
+    """Of a million columns these calls would take minutes."""
+    counted = Mock(wraps=mec.thresholds)
+    monkeypatch.setattr(mec, "thresholds", counted)
+    x, labels = blobs(40, 0.5, columns=1_000)
+    found, chosen = class_orders.best_column(x, labels)
+    assert counted.call_count == 2  # the chosen one of either half
+    assert found.rows == 40 and all(0 <= k < 1_000 for k in chosen)

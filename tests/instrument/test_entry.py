@@ -96,5 +96,9 @@ def test_large_tables_are_counted_and_what_is_done_is_told(tmp_path, monkeypatch
     assert "counted: 100%" in told
     assert told[-1] == "measuring a random sample of the rows"
 
-    with pytest.raises(InputError, match="order, header cannot be chosen"):
-        entry.measure(path, header=True, choices=replace(Choices(), order="frequency"))
+    text = tmp_path / "t.csv"
+    pl.read_parquet(path).write_csv(text)
+    assert entry.measure(text, header=True).instances == 5_000
+    for source, header in ((text, False), (path, True)):
+        with pytest.raises(InputError, match="order, header cannot be chosen"):
+            entry.measure(source, None, None, header, replace(Choices(), order="frequency"))

@@ -4,12 +4,16 @@ import csv
 import io
 import math
 import struct
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from rethink.errors import InputError
+from rethink.tables.read import Choices, from_arrays
 from tests.tables.reading import FUZZ, check, load, refused
 
 
@@ -107,6 +111,66 @@ def test_labels(labels, classes):
     for label, code in zip(labels, table.labels, strict=True):
         name = table.classes[code]
         assert name == label or float(name) == float(label)
+
+
+hours = [timedelta(hours=1), timedelta(hours=2), None]
+TYPES = {  # values of each type, and what they are as a feature, as a category and as labels
+    "Duration": (pl.Series(hours), None, None, None),
+    "List": (pl.Series([[1], [2], None]), None, None, None),
+    "Array": (pl.Series([[1], [2], None], dtype=pl.Array(pl.Int64, 1)), None, None, None),
+    "Struct": (pl.Series([{"a": 1}, {"a": 2}, None]), None, None, None),
+    "Binary": (pl.Series([b"a", b"\xff", None]), None, None, None),
+    "Object": (pl.Series([{1}, {2}, None], dtype=pl.Object), None, None, None),
+    "Time": (pl.Series([time(1), time(2), None]), None, [0, 1, 2], ("01:00:00", "02:00:00")),
+    "Date": (
+        pl.Series([date(1970, 1, 2), date(1970, 1, 3), None]),
+        [1, 2, 1],
+        [0, 1, 2],
+        ("1970-01-02", "1970-01-03"),
+    ),
+    "Datetime": (
+        pl.Series([datetime(1970, 1, 2, 12), datetime(1970, 1, 3), None], dtype=pl.Datetime("ms")),
+        [1.5, 2, 1.5],
+        [0, 1, 2],
+        ("1970-01-02 12:00:00.000", "1970-01-03 00:00:00.000"),
+    ),
+    "Categorical": (
+        pl.Series(["a", "b", None], dtype=pl.Categorical),
+        *[[0, 1, 2]] * 2,
+        ("a", "b"),
+    ),
+    "UInt64": (pl.Series([1, 2, None], dtype=pl.UInt64), [1, 2, 1], [0, 1, 2], ("1", "2")),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_columns_of_every_type_are_read_or_refused(name):
+    column, feature, category, classes = TYPES[name]
+    other = pl.Series("other", [1, 2, 3])
+    before = pl.DataFrame([column.alias("c"), other])
+    after = pl.DataFrame([other, column.alias("c")])
+
+    for kinds, expected in (({}, feature), ({"c": "category"}, category)):
+        if expected is None:
+            with pytest.raises(InputError, match=f"'c' is of type {name}.*; make it numbers"):
+                from_arrays(before, choices=Choices(kinds=kinds))
+        else:
+            table = from_arrays(before, choices=Choices(kinds=kinds))
+            assert table.features[:, 0].tolist() == expected
+        if classes is None:
+            with pytest.raises(InputError, match=f"'c' is of type {name}.*cannot be a label; make"):
+                from_arrays(after, choices=Choices(kinds=kinds))
+        else:
+            assert from_arrays(after, choices=Choices(kinds=kinds)).classes == classes
+
+
+@pytest.mark.parametrize("dtype", ["timedelta64[h]", object])
+def test_durations_of_numpy_are_no_text(dtype):
+    durations = np.array([1, 2, 1], "timedelta64[h]").astype("timedelta64[us]").astype(dtype)
+    with pytest.raises(InputError, match=r"'y' is of type Duration.*cannot be a label"):
+        from_arrays([[1], [2], [3]], durations)
+    with pytest.raises(InputError, match=r"X must be real numbers|'1' is of type Duration"):
+        from_arrays(durations[:, None], [1, 2, 1])
 
 
 def test_a_measured_quantity_is_no_class():

@@ -389,13 +389,23 @@ def test_a_text_without_names_is_refused(tmp_path, line, shown):
         large_tables.count(path)
     assert str(error.value) == (
         f"{path} must have names in its first line, but it begins with {shown}; "
-        "write names above it"
+        "write names above it, or say by header (--header) that they are names"
     )
 
 
-@pytest.mark.parametrize(
-    "line", ["0,1,2", "1,2,3", "y,0,1", "1,2,y", "x1,2x,y", "1-2,v1.0,e5", "x,x,y"]
-)
+@pytest.mark.parametrize("line", ["0,1,2", "1,2,3", "2019,2020,y"])
+def test_a_first_line_that_could_be_either_is_asked_about(tmp_path, line):
+    """As `tables.read` asks, by the same rule."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"{line}\n1,2,0\n3,4,1\n3,1,1\n3,0,0\n")
+    for reader in (large_tables.count, read.read):
+        with pytest.raises(InputError, match=r"could be names or a row .* say .*--header"):
+            reader(path)
+    assert large_tables.count(path, header=True).rows == 4
+    assert read.read(path, header=True).report.rows == 4
+
+
+@pytest.mark.parametrize("line", ["y,0,1", "1,2,y", "x1,2x,y", "1-2,v1.0,e5", "x,x,y"])
 def test_names_of_a_text_may_count_the_columns(tmp_path, line):
     (tmp_path / "t.csv").write_text(f"{line}\n1,2,0\n3,4,1\n3,1,1\n3,0,0\n")
     found = large_tables.count(tmp_path / "t.csv")

@@ -152,6 +152,14 @@ def test_sums_that_are_no_decimals_are_floats():
     assert decimals is None and sums.tolist() == [1 / 3 + 2, 1e300]
 
 
+def test_few_long_rows_are_not_added_up_column_by_column(monkeypatch):
+    """Of a million columns these calls would take most of the time."""
+    monkeypatch.setattr(columns.row_sums, "nearest_sums", None)
+    x = np.random.default_rng(0).normal(size=(30, 1_000))
+    found, decimals = from_arrays(x, np.arange(30) % 2).sums()
+    assert decimals is None and found.tolist() == [math.fsum(row) for row in x.tolist()]
+
+
 def counted_slowly(rows, labels):
     """Duplicates and contradictions, by comparing every row with every other."""
     later = sum(any(row == other for other in rows[:k]) for k, row in enumerate(rows))
@@ -180,8 +188,10 @@ def test_duplicates_and_contradictions(rows, one_key):
     assert (report.duplicates, report.contradictions) == counted_slowly(features, labels)
 
 
-def test_repeated_rows_are_found_in_many_blocks(monkeypatch):
+@pytest.mark.parametrize("few", [0, 3])  # rows added up column by column, and one by one
+def test_repeated_rows_are_found_in_many_blocks(monkeypatch, few):
     monkeypatch.setattr(columns, "_BLOCK", 6)
+    monkeypatch.setattr(columns, "_FEW", few)
     rng = np.random.default_rng(0)
     rows, labels = rng.integers(0, 3, (60, 3)), rng.integers(0, 2, 60)
     for x in (rows, rows / 7):

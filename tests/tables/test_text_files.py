@@ -43,6 +43,7 @@ def test_a_table_without_names_numbers_its_columns_from_1():
         ("p,x,p,x\ne,b,s,y\n", False),  # names would differ from each other
         ("a,b\nNA,x\n2,y\n", True),
         ("1,2,a\n", False),
+        ("1,2,3,a\n4,5,6,b\n7,8,9,a\n", False),  # the label occurs below
     ],
 )
 def test_header_is_found(content, header):
@@ -51,7 +52,15 @@ def test_header_is_found(content, header):
     assert load(content).report.rows == rows
 
 
-@pytest.mark.parametrize("content", ["0,1,2,3,4\n4,5,6,7,8\n", "x,5\n1,2\n3,4\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "0,1,2,3,4\n4,5,6,7,8\n",
+        "1,2,3,4,5\n4,5,6,7,8\n",
+        "1,2,3,y\n4,5,6,a\n7,8,9,b\n",
+        "x,5\n1,2\n3,4\n",
+    ],
+)
 def test_a_first_line_that_could_be_either_is_asked_about(content):
     refused(content, "--header", "--no-header")
     assert load(content, header=True).report.rows == content.count("\n") - 1

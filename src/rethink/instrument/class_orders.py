@@ -18,6 +18,7 @@ neighbours agree without any class being learned.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from rethink import mec
+from rethink import mec, ties
 from rethink.intervals import wilson_interval
 from rethink.questions import class_separation
 
@@ -40,6 +41,7 @@ LINE_ROWS, LINE_COLUMNS = 20_000, 2_000  # of the fitted lines, whose cost grows
 LINE_CELLS = 2e7  # rows x classes
 RANKED_CELLS = 5e6  # rows x columns of the rank test
 COLUMN_CELLS = 2e7  # rows x columns of the best column
+BLOCK_CELLS = 1 << 19  # rows x columns that are worked on at once
 FEWEST = 20  # rows; with less, a count says nothing
 
 
@@ -156,15 +158,17 @@ def points(features: Array, pictures: bool) -> Array:
     if pictures:
         return features
     x = features.astype(np.float64)
-    # By the largest value first: the square of a number near the largest float64 would overflow.
-    scale = np.abs(x).max(axis=0)
-    x /= np.where(scale > 0, scale, 1)
-    sd = x.std(axis=0)
-    x -= x.mean(axis=0)
-    # What is left of a constant column is rounding.
-    varies = sd > 1e-12
-    x[:, ~varies] = 0
-    x[:, varies] /= sd[varies]
+    # In place, some columns after the others, so that there is no second table.
+    for part in np.array_split(x, -(-x.size // BLOCK_CELLS), axis=1):
+        # By the largest value first: the square of one near the largest float64 would overflow.
+        scale = np.abs(part).max(axis=0)
+        part /= np.where(scale > 0, scale, 1)
+        sd = part.std(axis=0)
+        part -= part.mean(axis=0)
+        # What is left of a constant column is rounding.
+        varies = sd > 1e-12
+        part[:, ~varies] = 0
+        part[:, varies] /= sd[varies]
     return x
 
 
@@ -248,10 +252,8 @@ def best_column(x: Array, labels: Ints) -> tuple[Order, tuple[int, int]]:
     halves = np.array_split(np.arange(n), 2)
     chosen, changes, null, variance = [], 0.0, 0.0, 0.0
     for here, there in (halves, halves[::-1]):
-        totals = [
-            mec.thresholds(np.ascontiguousarray(column), labels[here]).total for column in x[here].T
-        ]
-        best = int(np.argmin(totals))
+        # The first of equals, whichever way they round.
+        best = int(np.argmin(np.round(_totals(x[here], labels[here]), 9)))
         counted = mec.thresholds(x[there, best], labels[there])
         chance = mec.null(counted.class_counts)
         chosen.append(best)
@@ -273,27 +275,67 @@ def column_p(x: Array, labels: Ints) -> float:
     classes, codes = np.unique(labels[:n], return_inverse=True)
     if len(classes) < 2 or len(classes) * n > LINE_CELLS:
         return 1.0
-    ranks = _ranks(x[:n])
     of = np.eye(len(classes))[codes]
     rows = of.sum(axis=0)[:, None]
-    sd = np.sqrt(ranks.var(axis=0) * n / (n - 1) * rows * (n - rows) / n)
-    far = np.abs(of.T @ ranks - rows * (n + 1) / 2)
-    z = np.divide(far, sd, out=np.zeros_like(far), where=sd > 0)
+    strongest = 0.0
+    for _, order, new in _sorted_columns(x[:n]):
+        ranks = _ranks(order, new)
+        sd = np.sqrt(ranks.var(axis=0) * n / (n - 1) * rows * (n - rows) / n)
+        far = np.abs(of.T @ ranks - rows * (n + 1) / 2)
+        z = np.divide(far, sd, out=np.zeros_like(far), where=sd > 0)
+        strongest = max(strongest, float(z.max()))
     # Of two classes the one's rank sum follows from the other's.
-    tests = z.shape[1] * (len(classes) if len(classes) > 2 else 1)
-    return float(min(1.0, 2 * special.ndtr(-z.max()) * tests))
+    tests = x.shape[1] * (len(classes) if len(classes) > 2 else 1)
+    return float(min(1.0, 2 * special.ndtr(-strongest) * tests))
 
 
-def _ranks(x: Array) -> Floats:
-    """Rank each column from 1 on; ties have the mean of their ranks.
+def _sorted_columns(x: Array) -> Iterator[tuple[slice, Ints, npt.NDArray[np.bool_]]]:
+    """Yield many columns at once, sorted: call by call they would take most of the time.
+
+    Yields:
+        Which columns they are, the order of their rows, and where a value differs from the one
+        before, the latter two of shape (columns, rows).
+    """
+    n, d = x.shape
+    step = max(1, BLOCK_CELLS // n)
+    for start in range(0, d, step):
+        columns = np.ascontiguousarray(x[:, start : start + step].T)
+        order = np.argsort(columns, axis=1)
+        line = np.take_along_axis(columns, order, axis=1)
+        new = np.ones(line.shape, np.bool_)
+        new[:, 1:] = line[:, 1:] != line[:, :-1]
+        yield slice(start, start + len(columns)), order, new
+
+
+def _totals(x: Array, labels: Ints) -> Floats:
+    """Expected thresholds of each column, shape (d,), which `mec.thresholds` counts one by one.
+
+    The columns are put on one line, end to end, and each has classes of its own there.
+    """
+    codes = np.unique(labels, return_inverse=True)[1]
+    classes = int(codes.max()) + 1
+    totals = np.empty(x.shape[1])
+    for columns, order, new in _sorted_columns(x):
+        among = len(order) * classes
+        own = codes[order] + classes * np.arange(len(order))[:, None]
+        tie = np.cumsum(new) - 1
+        counts = ties.expected(ties.tabulate(tie * among + own.ravel(), among), among)
+        totals[columns] = counts.reshape(len(order), classes).sum(axis=1)
+        # Into the first tie of the next column there always is a change, of none of them.
+        totals[columns][1:] -= 1
+    return totals
+
+
+def _ranks(order: Ints, new: npt.NDArray[np.bool_]) -> Floats:
+    """Rank sorted columns from 1 on, shape (rows, columns); ties have the mean of their ranks.
 
     `scipy.stats.rankdata` does the same, but see `rethink.intervals` for what its import takes.
     """
-    ranks = np.empty(x.shape[::-1])
-    for place, column in enumerate(x.T):
-        _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
-        last = np.cumsum(counts)
-        ranks[place] = (last - (counts - 1) / 2)[inverse]
+    starts = np.flatnonzero(new)
+    sizes = np.diff(starts, append=new.size)
+    means = starts % new.shape[1] + (sizes + 1) / 2
+    ranks = np.empty(new.shape)
+    np.put_along_axis(ranks, order, np.repeat(means, sizes).reshape(new.shape), axis=1)
     return ranks.T
 
 

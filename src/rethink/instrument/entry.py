@@ -79,7 +79,9 @@ def _large(
     say: Callable[[str], None],
 ) -> measurement.Measurement:
     """Measure a table larger than memory: all rows are counted, the rest is seen on a sample."""
-    chosen = [*_unusual(choices), *(["header"] if header is not None else [])]
+    chosen = [*_unusual(choices)]
+    if header is False or (header and files.format != "text"):
+        chosen.append("header")
     if chosen:
         raise InputError(
             f"{files.name} is larger than is read into memory; of such tables only numbers without "
@@ -90,7 +92,7 @@ def _large(
         say(f"{text}: {share:.0%}")
 
     say("counting")
-    found = large_tables.count(files, target, seed=seed, digits=digits, show=show)
+    found = large_tables.count(files, target, seed=seed, digits=digits, show=show, header=header)
 
     say("measuring a random sample of the rows")
     return measurement.extend(

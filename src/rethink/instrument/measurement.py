@@ -189,10 +189,13 @@ class Measurement:
             "enough_data": {"verdict": self.verdict, "sentence": ENOUGH_DATA[self.verdict]},
             "duplicates": self.report.duplicates,
             "contradictions": self.report.contradictions,
-            "table": self.report.to_dict(),
+            "table": None,  # keeps its place
             "notes": list(self.notes),
         }  # fmt: skip
-        return {name: plain(value) for name, value in found.items()}
+        # Plain already, and long where there are many columns.
+        return {name: plain(value) for name, value in found.items()} | {
+            "table": self.report.to_dict()
+        }
 
     def __repr__(self) -> str:
         """All measures as one screen of text."""
@@ -337,9 +340,11 @@ def _dominating(table: Table) -> Iterator[str]:
     """Say where one column decides the row sums, which Algorithm 1 then hardly goes beyond."""
     if table.features.shape[1] < 2 or len(table.labels) < 2:
         return
+    rows = table.features[:: -(-len(table.labels) // 100_000)]
+    # Some columns after the others: the difference from their mean is a table of float64.
+    parts = np.array_split(rows, -(-rows.size // class_orders.BLOCK_CELLS), axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
-        rows = table.features[:: -(-len(table.labels) // 100_000)]
-        variances = rows.var(axis=0, dtype=np.float64)
+        variances = np.concatenate([part.var(axis=0, dtype=np.float64) for part in parts])
         most, total = float(variances.max()), float(variances.sum())
     if math.isfinite(total) and total > 0 and most / total > 0.9:
         name = table.columns[int(variances.argmax())]

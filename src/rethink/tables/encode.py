@@ -78,7 +78,7 @@ class Choices:
                 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be millions
 class Column:
     """What became of one column; `missing` counts its missing values."""
 
@@ -96,6 +96,15 @@ def did_you_mean(name: str, names: list[str]) -> str:
         return f"; did you mean {' or '.join(map(repr, likely))}?"
     more = ", ..." if len(names) > 6 else ""
     return f"; there are {', '.join(map(repr, names[:6]))}{more}"
+
+
+def _has_text(dtype: pl.DataType) -> bool:
+    """Tell whether values of a type are numbers, or have one text each that names them.
+
+    Durations have several, bytes an encoding that nobody names, and nested values are no value.
+    """
+    texts = pl.Boolean, pl.String, pl.Categorical, pl.Enum
+    return dtype.is_numeric() or dtype in (*texts, pl.Date, pl.Datetime, pl.Time)
 
 
 def missing_as_null(series: pl.Series, choices: Choices) -> pl.Series:
@@ -154,6 +163,11 @@ def _typed_one(
     column: pl.Series, wanted: Kind | None, choices: Choices, notes: list[str]
 ) -> tuple[pl.Series, Kind]:
     name, dtype = column.name, column.dtype
+    if not (_has_text(dtype) or dtype == pl.Null):
+        raise InputError(
+            f"column {name!r} is of type {dtype}; make it numbers or text, or leave it out "
+            "(--kind drop)"
+        )
     if wanted == "category":
         return (column if dtype == pl.Enum else column.cast(pl.String)), "category"
     found: tuple[pl.Series, Kind]
@@ -175,7 +189,8 @@ def _typed_one(
         found = _typed_text(column.cast(pl.String), wanted, choices, notes)
     else:
         raise InputError(
-            f"column {name!r} is of type {dtype}; make it numbers, or leave it out (--kind drop)"
+            f"column {name!r} is of type {dtype}; make it numbers, choose the kind category "
+            "(--kind), or leave it out (--kind drop)"
         )
     if wanted in (None, found[1]) or (wanted == "number" and found[1] == "boolean"):
         return found
@@ -270,6 +285,11 @@ def label_codes(
             f"column {target!r} has the labels: its kind (--kind) cannot be {wanted!r}"
         )
     dtype = column.dtype
+    if not _has_text(dtype):
+        raise InputError(
+            f"column {target!r} is of type {dtype}, which cannot be a label; make it numbers or "
+            "text, or name another column as target (--target)"
+        )
     if dtype.is_decimal():
         column = column.cast(pl.String)
     text = column.dtype == pl.String and wanted != "category"
@@ -299,8 +319,6 @@ def label_codes(
                 "target (--target), or choose classes for fractions (--fractions)"
             )
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Enum, pl.String)):
-        if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
-            raise InputError(f"column {target!r} is of type {dtype}, which cannot be a label")
         column = column.cast(pl.String)
     distinct = column.unique().sort()
     # Every value is found: rank counts the distinct ones below.

@@ -8,7 +8,6 @@ of the rows, drawn by a seed, everything is kept.
 
 import contextlib
 import math
-import re
 import shutil
 import tempfile
 import time
@@ -24,12 +23,12 @@ from numpy.typing import NDArray
 
 from rethink import mec
 from rethink.errors import InputError
-from rethink.tables import disk_sort, row_sums
+from rethink.tables import disk_sort, memory, row_sums
 from rethink.tables.disk_sort import Codes, Ints, Keys
 from rethink.tables.encode import Choices, did_you_mean, label_codes, missing_as_null
-from rethink.tables.sources import Files, files_of, reading, silence_panics
+from rethink.tables.sources import Files, files_of, reading, silence_libraries
 from rethink.tables.table import Table, from_frame
-from rethink.tables.text_files import MAX_LINE
+from rethink.tables.text_files import HEADER_ROWS, MAX_LINE, either, has_names
 
 __all__ = ["InputError", "LargeCounts", "count", "is_large"]
 
@@ -65,7 +64,7 @@ def is_large(source: str | Path | Files, limit: int = LARGE) -> bool:
     try:
         files = files_of(source)
         if files.format == "Parquet":
-            with reading(files.name), silence_panics():
+            with reading(files.name), silence_libraries():
                 scan = pl.scan_parquet(list(files.paths), glob=False, hive_partitioning=False)
                 width = len(scan.collect_schema())
                 return int(scan.select(pl.len()).collect().item()) * width * 8 > limit
@@ -82,6 +81,7 @@ def count(
     seed: int = 0,
     digits: int | None = None,
     show: Show | None = None,
+    header: bool | None = None,
 ) -> LargeCounts:
     """Count the thresholds of a table that need not fit in memory.
 
@@ -106,6 +106,7 @@ def count(
         seed: decides the sample.
         digits: cut row sums off after so many decimals, towards zero, as nntailoring does.
         show: called with what is done and the share that is, a few times a second.
+        header: True if the first line of a CSV has names; found out if None.
 
     Raises:
         InputError: it is no such table, a value is missing, NaN or infinite, or there is no room.
@@ -114,13 +115,15 @@ def count(
     if sample < 1:
         raise InputError(f"sample must be 1 or more rows, but {sample!r} was passed")
     files = files_of(source)
-    table = _open(files, target)
+    table = _open(files, target, header)
+    drawn, width = min(sample, table.rows), len(table.columns) + 1
+    memory.require(f"a sample of {drawn:,} rows of {files.name}", memory.of_frame(drawn, width))
     progress = _Progress(show)
     try:
         found = _count(table, sample, seed, digits, progress)
     except _WrongTypes:
         # The first rows told the types: all integers are now read as floats, and labels as text.
-        found = _count(_open(files, target, table), sample, seed, digits, progress)
+        found = _count(_open(files, target, header, table), sample, seed, digits, progress)
     progress("counted", 1.0, now=True)
     return replace(found, seconds=time.perf_counter() - start)
 
@@ -152,7 +155,9 @@ class _Source(NamedTuple):
     inferred: bool  # whether types were told by the first rows of a text
 
 
-def _open(files: Files, target: str | None, before: _Source | None = None) -> _Source:
+def _open(
+    files: Files, target: str | None, header: bool | None, before: _Source | None = None
+) -> _Source:
     """Check everything that can be checked before reading; `before` has types that were wrong."""
     paths, name = list(files.paths), files.name
     if files.format not in ("Parquet", "text"):
@@ -180,10 +185,10 @@ def _open(files: Files, target: str | None, before: _Source | None = None) -> _S
             paths, glob=False, infer_schema_length=_INFERRED, schema_overrides=types or None
         )
 
-    with reading(name), silence_panics():
+    with reading(name), silence_libraries():
         first = scan(paths[:1]).collect_schema()
-        if not parquet:
-            _refuse_row(name, first.names())
+        if not (parquet or header):
+            _refuse_row(paths[0])
         for path in paths[1:]:
             schema = scan([path]).collect_schema()
             same = schema == first if parquet else schema.names() == first.names()
@@ -228,19 +233,23 @@ def _open(files: Files, target: str | None, before: _Source | None = None) -> _S
     return _Source(name, whole, features, target, rows, integers, parquet, inferred)
 
 
-def _refuse_row(name: str, first: list[str]) -> None:
-    """Raise InputError if the first line of a text has numbers, which would be lost as names.
-
-    Numbers that count the columns from 0 or 1, such as pixels beside a label, are names.
-    """
-    # Polars takes the first line for names, and marks those that occur again.
-    line = [re.sub(r"_duplicated_\d+$", "", cell).strip() for cell in first]
-    cells = [c for c in line if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", c)]
-    counting = [cells == [str(k + start) for k in range(len(cells))] for start in (0, 1)]
-    if cells and not (len(cells) > 1 and any(counting)):
+def _refuse_row(path: Path) -> None:
+    """Raise InputError if the first line of a text has no names, or could be a row, and be lost."""
+    lines = pl.scan_csv(
+        path, glob=False, has_header=False, infer_schema=False, n_rows=HEADER_ROWS + 1
+    )
+    frame = lines.collect()
+    names = has_names(frame)
+    if names is None:
         raise InputError(
-            f"{name} must have names in its first line, but it begins with {', '.join(line[:4])}; "
-            "write names above it"
+            f"{either(path, frame)}; say by header (--header) that they are names, or write names "
+            "above it"
+        )
+    if not names:
+        line = ", ".join(str(cell or "").strip() for cell in frame.row(0)[:4])
+        raise InputError(
+            f"{path} must have names in its first line, but it begins with {line}; write names "
+            "above it, or say by header (--header) that they are names"
         )
 
 
@@ -397,7 +406,7 @@ class _Rows:
                 batches = part.collect_batches(chunk_size=chunk, lazy=True)
             while True:
                 try:
-                    with reading(table.name), silence_panics():
+                    with reading(table.name), silence_libraries():
                         frame = next(batches, None)
                 except InputError as error:
                     if table.inferred and isinstance(error.__cause__, pl.exceptions.ComputeError):
@@ -473,7 +482,7 @@ def _refuse(table: _Source) -> None:
         c: pl.col(c).is_null() | (~pl.col(c).is_finite() if schema[c].is_float() else False)
         for c in (*table.columns, table.target)
     }
-    with reading(table.name), silence_panics():
+    with reading(table.name), silence_libraries():
         counts = table.scan.select(w.sum().alias(c) for c, w in wrong.items())
         found = [(c, n) for c, n in counts.collect(engine="streaming").row(0, named=True).items()]
     bad = [(c, n) for c, n in found if n]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rethink.errors import InputError
-from rethink.tables import sources, text_files
+from rethink.tables import memory, sources, text_files
 from rethink.tables.encode import Choices
 from rethink.tables.sources import NAMED, Files, files_of
 from rethink.tables.table import Column, Report, Table, from_frame, from_matrix
@@ -86,6 +86,9 @@ def from_arrays(
     _only_text(choices, None, "the array or data frame")
     with sources.reading("the array or data frame"):
         frame = sources.as_frame(x)
+        if frame is not None:
+            size = memory.of_frame(*frame.shape, sources.text_bytes(frame.lazy()))
+            memory.require("the data frame", size)
         if frame is not None and y is None:
             return from_frame(frame, target, choices, "data frame")
         if y is None:
@@ -94,7 +97,9 @@ def from_arrays(
             raise InputError("target names a column of labels, but they were passed as y")
         labels = sources.as_series("y", sources.as_array(y))
         if frame is None:
-            return from_matrix(sources.as_array(x), labels, choices, "array")
+            array = sources.as_array(x)
+            memory.require("the array", memory.of_array(array.shape, array.dtype))
+            return from_matrix(array, labels, choices, "array")
         if len(labels) != frame.height:
             raise InputError(f"y must have {frame.height} labels, but it has {len(labels)}")
         name = "y"

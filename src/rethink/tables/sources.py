@@ -1,10 +1,12 @@
 """Where tables come from: Parquet, NPZ, folders of images, data sets by name, Python's objects.
 
-What would take more than `MAX_BYTES` as numbers is refused before it is read.
+What would take more memory than `memory.require` allows is refused before it is read.
 """
 
 import contextlib
 import glob
+import gzip
+import logging
 import math
 import os
 import socket
@@ -14,6 +16,7 @@ import threading
 import warnings
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +25,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rethink.errors import InputError
-from rethink.tables import bundled, text_files
+from rethink.tables import bundled, memory, text_files
 from rethink.tables.encode import Choices, did_you_mean
 from rethink.tables.table import Table, from_matrix
 
@@ -36,10 +39,21 @@ TORCHVISION = {
     "svhn": "SVHN",
 }
 NAMED = ("fashion-mnist", *bundled.COLUMNS, *TORCHVISION)
-MAX_BYTES = 8 << 30
 _SILENCE = 10  # seconds without an answer after which a server is given up
 _NPZ_NAMES = (("X", "y"), ("x", "y"), ("x_train", "y_train"), ("train_images", "train_labels"))
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+# Names of images end so. No other decoders of Pillow's are tried: that of EPS runs Ghostscript.
+_IMAGES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".ppm": "PPM",
+    ".pgm": "PPM",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
 _DESCRIPTORS = threading.RLock()  # held while descriptor 2, one for the process, is another
 
 
@@ -125,8 +139,8 @@ def reading(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silence_panics() -> Iterator[None]:
-    """Keep Rust's reports of a panic, which go past Python, off standard error."""
+def silence_libraries() -> Iterator[None]:
+    """Keep off standard error what goes there past Python: reports of Rust's panics, of libtiff."""
     if sys.stderr is None:  # closed: descriptor 2 may by now be anything, such as Polars' own
         yield
         return
@@ -146,14 +160,6 @@ def silence_panics() -> Iterator[None]:
                 os.close(saved)
 
 
-def _limit(what: str, size: int) -> None:
-    if size > MAX_BYTES:
-        raise InputError(
-            f"{what} would take {size / 2**30:,.3g} GiB of memory as numbers, and may take "
-            f"{MAX_BYTES / 2**30:.3g}; take a part of it"
-        )
-
-
 # Says which file it reads, so that the last one said is the one that it ended at. Names come and
 # go between null characters, since arguments may not be so many, and names have line feeds.
 _PROBE = """
@@ -164,14 +170,15 @@ for name in sys.stdin.buffer.read().split(b"\\0"):
     sys.stdout.flush()
     path = os.fsdecode(name)
     lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-    if 8 * len(lazy.collect_schema()) * lazy.select(pl.len()).collect().item() <= int(sys.argv[1]):
+    if len(lazy.collect_schema()) * lazy.select(pl.len()).collect().item() <= int(sys.argv[1]):
         lazy.collect()
 """
 
 
 def _probe(paths: list[Path]) -> None:
     """Read files in another process, since a damaged size makes Polars end its own."""
-    command = [sys.executable, "-c", _PROBE, str(MAX_BYTES)]
+    fields = int(memory.SHARE * memory.available() / memory.FIELD)  # more are refused unread
+    command = [sys.executable, "-c", _PROBE, str(fields)]
     done = subprocess.run(command, input=b"\0".join(map(os.fsencode, paths)), capture_output=True)
     if done.returncode < 0:  # by a signal; an exception comes again, with its message
         path = os.fsdecode(done.stdout.rstrip(b"\0").rpartition(b"\0")[2])
@@ -181,14 +188,17 @@ def _probe(paths: list[Path]) -> None:
 def read_parquet(paths: list[Path]) -> pl.DataFrame:
     """Read Parquet files of one schema, one below the other; raises InputError."""
     frames: list[pl.DataFrame] = []
-    size = 0
+    rows = text = 0
     _probe(paths)
     for path in paths:
-        with reading(str(path)), silence_panics():
+        with reading(str(path)), silence_libraries():
             lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
             width = len(lazy.collect_schema())
-            size += 8 * width * int(lazy.select(pl.len()).collect().item())
-            _limit(str(path) if len(paths) == 1 else f"what {path} and others hold", size)
+            rows += int(lazy.select(pl.len()).collect().item())
+            what = text_files.with_others(path, paths)
+            memory.require(what, memory.of_frame(rows, width))
+            text += text_bytes(lazy)
+            memory.require(what, memory.of_frame(rows, width, text))
             frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
             if frames and frame.schema != frames[0].schema:
                 raise InputError(
@@ -199,9 +209,16 @@ def read_parquet(paths: list[Path]) -> pl.DataFrame:
     return pl.concat(frames)
 
 
+def text_bytes(frame: pl.LazyFrame) -> int:
+    """Return the bytes of all text in a data frame, which are counted a part at a time."""
+    lengths = frame.select(pl.col(pl.String).str.len_bytes().sum()).collect(engine="streaming")
+    return sum(lengths.row(0)) if lengths.width else 0
+
+
 def read_npz(path: Path, choices: Choices) -> Table:
     """Read arrays X and y, by these or similar names, from an NPZ; raises InputError."""
-    with reading(str(path)):
+    with reading(str(path)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as of arrays from Python 2, which are whole
         if not zipfile.is_zipfile(path):
             raise InputError(f"{path} is no NPZ, although it begins like one; it may be cut off")
         # NumPy would leave a file that it opened itself open, were it broken.
@@ -209,7 +226,10 @@ def read_npz(path: Path, choices: Choices) -> Table:
             names = list(arrays)
             for x, y in _NPZ_NAMES:
                 if x in names and y in names:
-                    _limit(str(path), _as_numbers(arrays.zip, x) + _as_numbers(arrays.zip, y))
+                    shape, dtype = _header(arrays.zip, y)
+                    labels = memory.CHARACTER * math.prod(shape) * dtype.itemsize
+                    features = memory.of_array(*_header(arrays.zip, x))
+                    memory.require(str(path), features + labels)
                     return from_matrix(
                         arrays[x], as_series("y", arrays[y]), choices, f"{path} ({x}, {y})"
                     )
@@ -218,15 +238,14 @@ def read_npz(path: Path, choices: Choices) -> Table:
         )
 
 
-def _as_numbers(archive: zipfile.ZipFile, name: str) -> int:
-    """Return the bytes that an array of an NPZ will take in memory, by its header alone."""
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and the type of an array of an NPZ, by its header alone."""
     with archive.open(name if name in archive.namelist() else f"{name}.npy") as file:
         # Version 3.0 differs from 2.0 in how names of fields are encoded, which are not looked at.
         old = np.lib.format.read_magic(file) == (1, 0)
         read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
-    # All but uint8 becomes float64; text is read as it is.
-    return math.prod(shape) * (1 if dtype == np.uint8 else max(8, dtype.itemsize))
+    return shape, dtype
 
 
 def find(name: str) -> str:
@@ -279,27 +298,33 @@ def _torchvision(name: str) -> tuple[NDArray[np.uint8], NDArray[np.intp], tuple[
     from rethink._torchvision import import_torchvision
     from rethink.paths import cache_folder
 
-    kind = getattr(import_torchvision().datasets, TORCHVISION[name])
+    datasets = import_torchvision().datasets
+    kind = getattr(datasets, TORCHVISION[name])
     part: dict[str, Any] = {"split": "train"} if name == "svhn" else {"train": True}
     cache = cache_folder()
-    try:
-        data = kind(cache, **part, download=False)
-    except Exception:  # not there, or broken
-        before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(_SILENCE)
+    if issubclass(kind, datasets.MNIST):  # the others verify their files themselves
+        _verify_digits(name, kind, cache)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as of pickles from Python 2, which are verified
         try:
-            cache.mkdir(parents=True, exist_ok=True)
-            # Standard output is for results; the bars go to standard error.
-            with contextlib.redirect_stdout(sys.stderr):
-                data = kind(cache, **part, download=True)
-        except Exception as error:
-            detail = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise InputError(
-                f"{name} is not in {cache} and cannot be downloaded ({detail[:200]}); put its "
-                "files where torchvision looks for them there, or start again with a network"
-            ) from error
-        finally:
-            socket.setdefaulttimeout(before)
+            data = kind(cache, **part, download=False)
+        except Exception:  # not there, or broken
+            before = socket.getdefaulttimeout()
+            socket.setdefaulttimeout(_SILENCE)
+            try:
+                cache.mkdir(parents=True, exist_ok=True)
+                # Standard output is for results; the bars go to standard error.
+                with contextlib.redirect_stdout(sys.stderr):
+                    data = kind(cache, **part, download=True)
+            except Exception as error:
+                detail = (str(error).strip() or type(error).__name__).splitlines()[-1]
+                raise InputError(
+                    f"{name} is not in {cache}, or not as it was published, and cannot be "
+                    f"downloaded ({detail[:200]}); put its files where torchvision looks for them "
+                    "there, or start again with a network"
+                ) from error
+            finally:
+                socket.setdefaulttimeout(before)
     pixels = np.asarray(data.data)
     if name == "svhn":  # channels come first, and the labels have another name
         digits = tuple(str(k) for k in range(10))
@@ -309,10 +334,43 @@ def _torchvision(name: str) -> tuple[NDArray[np.uint8], NDArray[np.intp], tuple[
     return pixels, labels[:, 0] if labels.ndim == 2 else labels, tuple(data.classes)
 
 
+def _verify_digits(name: str, kind: Any, cache: Path) -> None:
+    """Refuse files of MNIST, KMNIST or QMNIST in the cache that are not those published.
+
+    Torchvision has checksums of the packed files only, and reads the unpacked ones, or those of an
+    older version of its own, without any. So what is unpacked must equal the packed file beside it.
+    """
+    from rethink._torchvision import import_torchvision
+
+    check_integrity = import_torchvision().datasets.utils.check_integrity
+    folder = cache / kind.__name__
+    again = f"move {folder} away, and it is downloaded anew"
+    if any((folder / "processed").glob("*.pt")):
+        raise InputError(
+            f"{name} has files of an older torchvision in {folder / 'processed'}, which cannot be "
+            f"verified; {again}"
+        )
+    resources = kind.resources["train"] if isinstance(kind.resources, dict) else kind.resources[:2]
+    for source, checksum in resources:
+        packed = folder / "raw" / Path(source).name
+        unpacked = packed.with_suffix("")
+        if not unpacked.exists():
+            continue  # torchvision unpacks it then, from a file that it verifies
+        with reading(str(packed)):
+            if not packed.exists():
+                raise InputError(
+                    f"{unpacked} cannot be verified without {packed.name}, whose checksum is known;"
+                    f" put that beside it, or {again}"
+                )
+            if not (
+                check_integrity(packed, checksum)
+                and gzip.decompress(packed.read_bytes()) == unpacked.read_bytes()
+            ):
+                raise InputError(f"{unpacked} is not {name} as it was published; {again}")
+
+
 def read_images(folder: Path, choices: Choices) -> Table:
     """Read images from one folder for each class, gray or RGB, pixels row by row."""
-    from PIL import Image
-
     with reading(str(folder)):
         classes = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
         if not classes:
@@ -330,11 +388,9 @@ def read_images(folder: Path, choices: Choices) -> Table:
             raise InputError(f"{folder} has folders, but no images in them ({', '.join(_IMAGES)})")
     arrays: list[NDArray[np.uint8]] = []
     for path, _ in files:
-        with reading(str(path)), warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                arrays.append(_pixels(image, path))
-        _limit(str(folder), len(files) * arrays[0].size)
+        arrays.append(_read_image(path))
+        if len(arrays) == 1:
+            memory.require(str(folder), memory.of_array((len(files), *arrays[0].shape), np.uint8))
         if arrays[-1].shape[:2] != arrays[0].shape[:2]:
             raise InputError(
                 f"{path} has {_size(arrays[-1])} pixels, but {files[0][0]} has {_size(arrays[0])};"
@@ -348,6 +404,31 @@ def read_images(folder: Path, choices: Choices) -> Table:
     labels = pl.Series("y", [k for _, k in files])
     names = tuple(c.name for c in classes)
     return from_matrix(np.stack(arrays), labels, choices, str(folder), names, notes)
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    """Return the pixels of an image, of shape (height, width) or (height, width, 3)."""
+    from PIL import Image
+
+    log = logging.getLogger("PIL")
+    if not log.hasHandlers():  # then errors that it logs would go to the screen
+        log.addHandler(logging.NullHandler())
+    with (
+        reading(str(path)),
+        silence_libraries(),
+        warnings.catch_warnings(record=True) as warned,
+    ):
+        warnings.simplefilter("always")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=[*{*_IMAGES.values()}]) as image:
+            pixels = _pixels(image, path)
+            said = [str(warning.message).strip() for warning in warned]
+            damage = [text for text in said if not text.startswith("Metadata Warning")]
+            # Other formats warn of what they have beside the pixels. What a TIFF warns of, but for
+            # too many entries, are tags that were skipped: they say what the pixels mean.
+            if image.format == "TIFF" and damage:
+                raise InputError(f"{path} is damaged ({damage[0]}); mend it, or take it out")
+    return pixels
 
 
 def _hidden(path: Path) -> bool:
@@ -421,6 +502,8 @@ def as_series(name: str, array: NDArray[Any]) -> pl.Series:
         raise InputError(f"{name} must have one value a row, but shape {array.shape} was passed")
     if array.dtype.kind in "biuf":
         return pl.Series(name, np.ascontiguousarray(array, array.dtype.newbyteorder("=")))
+    if array.dtype.kind == "m":
+        array = array.astype("timedelta64[us]").astype(object)
     if array.dtype.kind not in "OUSM":
         raise InputError(f"{name} must be numbers or text, but dtype {array.dtype} was passed")
     if array.dtype.kind == "M":
@@ -432,6 +515,8 @@ def as_series(name: str, array: NDArray[Any]) -> pl.Series:
     types = {type(value) for value in values if value is not None}
     if types == {bool} or (types and types <= {int, float} and _fits(values)):
         return pl.Series(name, values, strict=False)
+    if types and all(issubclass(kind, timedelta) for kind in types):
+        return pl.Series(name, values, dtype=pl.Duration("us"))
     text = [v.decode() if isinstance(v, bytes) else v if v is None else str(v) for v in values]
     return pl.Series(name, text, dtype=pl.String)
 

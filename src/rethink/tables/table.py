@@ -1,7 +1,8 @@
 """Tables as numbers: features and labels for the measurements, and what was done to get them."""
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
@@ -28,6 +29,7 @@ __all__ = ["Choices", "Column", "InputError", "Kind", "Report", "Table"]
 
 Features = NDArray[np.float64] | NDArray[np.uint8]
 _BLOCK = 1 << 22  # values looked at at once
+_FEW = 40  # rows that are faster added up one by one than all at once, column by column
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain values, as JSON has them."""
-        columns = [asdict(column) for column in self.columns]
+        # `asdict` would copy each value, too.
+        names = [field.name for field in fields(Column)]
+        columns = [{name: getattr(column, name) for name in names} for column in self.columns]
         return {**vars(self), "columns": columns, "notes": list(self.notes)}
 
     def __str__(self) -> str:
@@ -107,6 +111,9 @@ class Table:
                 sums = _decimal_sums(x, decimals, kind)
                 if sums is not None:
                     return sums, decimals
+        if min(len(x), _BLOCK // x.shape[1]) < _FEW:
+            # Row by row, since calls for each column would take most of the time.
+            return np.array([math.fsum(row.tolist()) for row in x]), None
         # Column by column, each in one piece of memory.
         columns = (list(np.ascontiguousarray(block.T)) for block in _blocks(x))
         return np.concatenate([row_sums.nearest_sums(each) for each in columns]), None

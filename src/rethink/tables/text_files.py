@@ -22,17 +22,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rethink.errors import InputError
+from rethink.tables import memory
 
 # Fields that stand for a missing value. "None" is not among them: it is a class in many tables.
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 # So many columns of text take seconds, each on its own; a wider matrix belongs into an NPZ.
 MAX_COLUMNS = 20_000
-MAX_BYTES = 1 << 30  # of text; its columns take some ten times as much memory
+# Bytes of text. As a table it takes more memory: 10 times as much with a hundred numbers a line,
+# 33 times with two of one digit each.
+MAX_BYTES = 1 << 30
 MAX_LINE = 64 << 20  # bytes; a file with a longer one is no table
 _CHUNK = 16 << 20  # bytes read or looked at at once
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 100, 1 << 18
-_HEADER_ROWS = 1_000  # rows that the first one is compared with, to see whether it has names
+HEADER_ROWS = 1_000  # rows that the first one is compared with, to see whether it has names
 _BATCH = 50_000  # rows of Python strings at once
 # Fields may be as long as the text. The limit is one for the process: set and reset around each
 # reading, it would fail other threads. It is never lowered.
@@ -79,20 +82,29 @@ def read_text(
     frames: list[pl.DataFrame] = []
     names: list[str] = []
     used = ""
-    size = 0
+    size = lines = fields = 0
     for path in paths:
-        data = _bytes(path, encoding, MAX_BYTES - size)
+        what = with_others(path, paths)
+        data = _bytes(path, encoding, size, what)
         size += len(data)
         text, used = _text(path, data, encoding)
         del data
-        if not text.strip():
+        if not text or text.isspace():
             raise InputError(f"{path} is empty")
         delimiter = delimiter or _delimiter(text, path)
         _refuse_counts(text, delimiter, path)
+        ends = text.count("\n") + 1
+        lines += ends
+        fields += ends + text.count(delimiter)
+        memory.require(what, memory.of_text(size, lines, fields))
         frame = _fields(text, delimiter, path)
         del text
         if header is None:
-            header = _has_header(frame, missing, path)
+            header = has_names(frame, missing)
+            if header is None:
+                raise InputError(
+                    f"{either(path, frame)}; say which by header (--header or --no-header)"
+                )
         own = [f or "" for f in frame.row(0)] if header else []
         frame = frame.slice(1) if header else frame
         if frames and (frame.width != frames[0].width or own != names):
@@ -119,6 +131,11 @@ def text_or_null(column: str | pl.Expr, missing: tuple[str, ...]) -> pl.Expr:
     return pl.when(stripped.is_in(list(missing)).not_()).then(stripped)
 
 
+def with_others(path: Path, paths: list[Path]) -> str:
+    """Return how a file is called where those before it count, too."""
+    return str(path) if len(paths) == 1 else f"what {path} and others hold"
+
+
 @contextmanager
 def _decompressed(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:
@@ -127,8 +144,11 @@ def _decompressed(path: Path) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
 
 
-def _bytes(path: Path, encoding: str | None, limit: int) -> bytes:
-    """Return a file's bytes, decompressed; what cannot be a table is refused as it comes."""
+def _bytes(path: Path, encoding: str | None, before: int, what: str) -> bytes:
+    """Return a file's bytes, decompressed; what cannot be a table is refused as it comes.
+
+    `before` is the size of the files before this one, and `what` a name for them and this one.
+    """
     chunks: list[bytes] = []
     size = line = 0  # bytes in all, and since the last end of a line
     try:
@@ -150,11 +170,12 @@ def _bytes(path: Path, encoding: str | None, limit: int) -> bytes:
                         f"{path} has a line of more than {_amount(MAX_LINE)}, so that it can be no "
                         "table of text"
                     )
-                if size > limit:
+                if before + size > MAX_BYTES:
                     raise InputError(
                         f"{path} is too large to be read at once: more than {_amount(MAX_BYTES)} "
                         "of text in all; take a part of it, or save it as Parquet"
                     )
+                memory.require(what, memory.of_text(before + size))
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     return b"".join(chunks)
@@ -244,7 +265,8 @@ def _refuse_counts(text: str, delimiter: str, path: Path) -> None:
     counts, classes = text[:end].split(delimiter)[:2], text[:end].split(delimiter)[2:]
     if end < 0 or not classes or not all(count.isdecimal() for count in counts):
         return
-    second = text[end + 1 :].partition("\n")[0].split(delimiter)
+    stop = text.find("\n", end + 1)
+    second = text[end + 1 : stop if stop > 0 else None].split(delimiter)
     if (
         counts[1] == str(len(second) - 1)
         and second[-1] in map(str, range(len(classes)))
@@ -292,7 +314,7 @@ def _unquoted(text: str, delimiter: str, path: Path) -> pl.DataFrame:
     if empty:
         data = re.sub(rb"\n+", b"\n", data).strip(b"\n")
     return pl.read_csv(
-        io.BytesIO(data),
+        data,
         has_header=False,
         separator=delimiter,
         quote_char=None,
@@ -370,13 +392,14 @@ def _name(delimiter: str) -> str:
     return DELIMITERS.get(delimiter, repr(delimiter))
 
 
-def _has_header(frame: pl.DataFrame, missing: tuple[str, ...], path: Path) -> bool:
-    """Tell whether the first row holds names.
+def has_names(frame: pl.DataFrame, missing: tuple[str, ...] = MISSING) -> bool | None:
+    """Tell whether the first row of a table of text holds names; None where it could be either.
 
-    A name is no number, above a column of numbers. In tables of text, names differ from each other
-    and from all that is below them. Where signs contradict each other the user is asked.
+    A name is no number, above a column of numbers; or all numbers of the row count from 0 or 1. In
+    tables of text, names differ from each other and from all that is below them. Both readers go by
+    this, that of large tables too.
     """
-    head = frame.head(_HEADER_ROWS + 1).select(text_or_null(pl.all(), missing))
+    head = frame.head(HEADER_ROWS + 1).select(text_or_null(pl.all(), missing))
     body = head.slice(1)
     numbers = head.select(pl.all().cast(pl.Float64, strict=False))
     is_number = [value is not None for value in numbers.row(0)]
@@ -390,22 +413,25 @@ def _has_header(frame: pl.DataFrame, missing: tuple[str, ...], path: Path) -> bo
     names = [k for k in range(frame.width) if numeric[k] and not is_number[k] and first[k]]
     values = [k for k in range(frame.width) if numeric[k] and is_number[k]]
     cells = [first[k] for k in values]
-    counting = [cells == [str(k + start) for k in range(len(cells))] for start in (0, 1)]
-    if names and not values:
-        return True
-    if names and len(values) > 1 and any(counting):
-        return True  # a label beside pixels that are numbered
-    if values and not names and not (len(values) > 2 and counting[0]):
-        return False
+    counting = any(cells == [str(k + start) for k in range(len(cells))] for start in (0, 1))
+    if names:
+        # Beside numbers that count there is a label beside pixels; other signs contradict.
+        return True if not values or (counting and len(values) > 1) else None
     if values:
-        raise InputError(
-            f"{path} begins with a line that could be names or a row "
-            f"({', '.join(map(str, first[:4]))}, ...); say which by header (--header or "
-            "--no-header)"
+        # Text that occurs again below it is no name.
+        again = any(
+            first[k] and first[k] in body.to_series(k) for k in range(frame.width) if not numeric[k]
         )
+        return None if counting and len(values) > 2 and not again else False
     if None in first or len(set(first)) < frame.width:
         return False
     return not any(name in column for name, column in zip(first, body.iter_columns(), strict=True))
+
+
+def either(path: Path, frame: pl.DataFrame) -> str:
+    """Return the beginning of a sentence on a file whose first line could be names or a row."""
+    shown = ", ".join(str(cell) for cell in frame.row(0)[:4])
+    return f"{path} begins with a line that could be names or a row ({shown}, ...)"
 
 
 def unique(names: list[str], width: int) -> tuple[list[str], tuple[str, ...]]:
