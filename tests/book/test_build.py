@@ -203,7 +203,7 @@ def test_a_broken_mark_of_the_whole_state_is_as_good_as_none(edition, executed, 
     make(edition, executed)
     (edition.build / "complete").write_bytes(b"\xff\xfe")
     monkeypatch.setattr(notebooks, "execute", never)
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     assert (edition.build / "complete").read_text()
 
 
@@ -343,12 +343,12 @@ def test_a_rendered_book_that_was_changed_is_rendered_again(edition, executed, m
     make(edition, executed)
     monkeypatch.setattr(notebooks, "execute", never)
     append(edition.html / "index.html", "another number")
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     assert (edition.html / "index.html").read_text() == ""
     append(edition.html / "more.html", "another page")
     rendered = []
     monkeypatch.setattr(rendering, "render", lambda *_: rendered.append(1))
-    build.make(edition, False, None)
+    build.make(edition, False, Workers(1))
     assert rendered
 
 
@@ -367,7 +367,7 @@ def test_a_book_that_cannot_be_written_is_refused_before_the_work(edition, execu
     edition.book.write_text("a file in its place")
     monkeypatch.setattr(build, "make_results", never)
     with pytest.raises(WritingError, match="tiny/book: File exists; change that"):
-        build.make(edition, False, None)
+        build.make(edition, False, Workers(1))
 
 
 def test_what_is_not_executed_is_not_rendered(edition, executed, monkeypatch):
