@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,28 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(left):
         held.parent.name,
         folder.parent.name,
     }
+
+
+def test_a_scratch_folder_of_a_process_killed_before_its_lock_or_after_it_is_removed(tmp_path):
+    with paths.scratch_folder(tmp_path) as folder:
+        name = folder.parent.name
+    (tmp_path / name).mkdir()
+    with paths.scratch_folder(tmp_path) as held:
+        assert list(tmp_path.iterdir()) == [held.parent]
+
+
+def test_the_lock_of_a_scratch_folder_goes_last(tmp_path, monkeypatch):
+    def killed(folder, **_):
+        remove(folder)
+        raise SystemExit
+
+    remove = shutil.rmtree
+    with pytest.raises(SystemExit), paths.scratch_folder(tmp_path) as folder:
+        (folder / "large").write_text("much")
+        monkeypatch.setattr(shutil, "rmtree", killed)
+    monkeypatch.undo()
+    (left,) = tmp_path.iterdir()
+    assert [each.name for each in left.iterdir()] == [".in-use"]
 
 
 def test_what_a_killed_process_left_beside_a_file_is_removed_by_the_next_write(left):

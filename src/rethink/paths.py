@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # What pip knows this package by.
 DISTRIBUTION = "rethink-generalization"
-# What the names of folders for a time begin with, and the file in each that is locked.
+# What the names of folders for a time begin and end with, and the file in each that is locked.
 _SCRATCH = ".rethink-"
+_ENDING = "-scratch"
 _IN_USE = ".in-use"
 
 
@@ -137,8 +138,14 @@ def scratch_folder(within: Path | None = None) -> Iterator[Path]:
             raise said from error
         raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         lock.release()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a scratch folder; whoever is killed meanwhile leaves one that can be told as such."""
+    shutil.rmtree(folder / "files", ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked_folder(parent: Path, prefix: str) -> tuple[Path, "FileLock"]:
@@ -148,7 +155,7 @@ def _locked_folder(parent: Path, prefix: str) -> tuple[Path, "FileLock"]:
     while True:
         folder = None
         try:
-            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            folder = Path(tempfile.mkdtemp(_ENDING, prefix, parent))
             lock = FileLock(folder / _IN_USE)
             # Somebody who tidies up may have been here between these two lines: then once more.
             with suppress(FileNotFoundError):
@@ -171,7 +178,11 @@ def _remove_left(parent: Path) -> None:
         for file in parent.glob(f"{prefix}*/{_IN_USE}"):
             lock = FileLock(file, timeout=0)
             with suppress(OSError, Timeout), lock:
-                shutil.rmtree(file.parent, ignore_errors=True)
+                _remove(file.parent)
+        # One that has no such file yet, or no more, is empty.
+        for folder in parent.glob(f"{prefix}*{_ENDING}"):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _no_room(error: Exception, folder: Path) -> WritingError | None:
