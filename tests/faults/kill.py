@@ -38,6 +38,11 @@ def outcomes(kind: str, seed: int, count: int, works: tuple[str, ...] = USUAL) -
             yield _outcome(Path(folder), kind, seed, name, _disturbance(kind, random, moment))
 
 
+def with_kernel(kind: str, seed: int, count: int) -> Iterator[Outcome]:
+    """Yield what becomes of books whose kernels are real, which takes seconds each."""
+    return outcomes("kill", seed, count, ("kernel",))
+
+
 def _disturbance(kind: str, random: Random, moment: int) -> Disturbance:
     if kind in SIGNALS:
         return Disturbance(moment, signal=random.choice(SIGNALS[kind]))
@@ -48,7 +53,7 @@ def _disturbance(kind: str, random: Random, moment: int) -> Disturbance:
 def _outcome(folder: Path, kind: str, seed: int, name: str, disturbed: Disturbance) -> Outcome:
     place = folder / "case"
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(_prepared(name), place)
+    shutil.copytree(prepared(name), place)
     fault = _fault(place, name, disturbed)
     return Outcome(kind, seed, f"{name} {disturbed}", fault)
 
@@ -81,7 +86,7 @@ def difference(wanted: State, ended: Ended) -> str:
 
 
 @lru_cache
-def _prepared(name: str) -> Path:
+def prepared(name: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="faults-prepared-"))
     ended = call(step, folder, name, "prepare")
     assert not ended.fault and not ended.sentence, ended
@@ -93,7 +98,7 @@ def undisturbed(name: str) -> tuple[State, int]:
     """Return what stands after an undisturbed work, and how many changes it makes."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         place = Path(folder, "case")
-        shutil.copytree(_prepared(name), place)
+        shutil.copytree(prepared(name), place)
         ended = call(step, place, name, "do")
         assert not ended.fault and not ended.sentence, ended
         return call(step, place, name, "state").value, ended.changes
