@@ -46,11 +46,11 @@ def test_a_failing_write_leaves_nothing_behind(tmp_path):
 
 def test_files_that_belong_together_are_written_all_or_none(tmp_path):
     whole, failing = tmp_path / "a" / "one.txt", tmp_path / "b" / "two.txt"
-    paths.write_files({whole: b"old", failing: b"old"})
+    paths.write_files([(whole, b"old"), (failing, b"old")])
     failing.unlink()
     (failing / "a folder").mkdir(parents=True)
     with pytest.raises(WritingError, match=r"two\.txt: Is a directory; change that"):
-        paths.write_files({whole: b"new", failing: b"new"})
+        paths.write_files([(whole, b"new"), (failing, b"new")])
     assert whole.read_bytes() == b"old"
     assert list(whole.parent.iterdir()) == [whole]
     assert list(failing.parent.iterdir()) == [failing]

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,18 +62,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         WritingError: if that cannot be done; what was there stays.
     """
-    write_files({path: content})
+    write_files([(path, content)])
 
 
-def write_files(contents: Mapping[Path, bytes]) -> None:
+def write_files(contents: Iterable[tuple[Path, bytes]]) -> None:
     """Write files with their folders: none gets its name before all are written.
+
+    They get their names in this order. One that comes twice has its first content until all before
+    the second are there.
 
     Raises:
         WritingError: if that cannot be done; what was there stays.
     """
     with ExitStack() as stack:
         written = {}
-        for path, content in contents.items():
+        for path, content in contents:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary = stack.enter_context(scratch_folder(path.parent)) / path.name
@@ -158,7 +161,7 @@ def _locked_folder(parent: Path, prefix: str) -> tuple[Path, "FileLock"]:
             folder = Path(tempfile.mkdtemp(_ENDING, prefix, parent))
             lock = FileLock(folder / _IN_USE)
             # Somebody who tidies up may have been here between these two lines: then once more.
-            with suppress(FileNotFoundError):
+            with suppress(FileExistsError, FileNotFoundError):
                 lock.acquire()
                 return folder, lock
         except OSError as error:

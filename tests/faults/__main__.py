@@ -1,4 +1,4 @@
-"""All kinds of faults, in numbers that take minutes: `make faults`, or `... fuzz 7` for one seed."""
+"""All kinds of faults, in numbers that take minutes; `fuzz 7` tries one kind with one seed."""
 
 import sys
 import time

@@ -20,9 +20,24 @@ from tests.tables.reading import check
 TOGETHER = 25  # files that one process reads
 
 # Parts of text files that are read in more ways than one.
-PIECES = [b"", b"NA", b"\xff", b"\0", b'"', b'""', b"\r", b"\n", b",", b";", b"\t", b"1e400", b"inf",
-          b"nan", b"-0.0", b"007", b"2020-02-30", b"1,5", b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b",
-          b"PK\x03\x04", b"PAR1", b"9" * 30, "é\u2028".encode()]  # fmt: skip
+PIECES = [
+    *[
+        b"",
+        b"\0",
+        b'"',
+        b'""',
+        b"\r",
+        b"\n",
+        b",",
+        b";",
+        b"\t",
+        b"\x1f\x8b",
+        b"PK\x03\x04",
+        b"PAR1",
+    ],
+    *[b"NA", b"1e400", b"inf", b"nan", b"-0.0", b"007", b"2020-02-30", b"1,5", b"9" * 30],
+    *[b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", "é\u2028".encode()],
+]
 
 
 def outcomes(kind: str, seed: int, count: int) -> Iterator[Outcome]:

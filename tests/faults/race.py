@@ -43,7 +43,7 @@ def _writers(folder: Path, _: str) -> str:
 def write_often(folder: Path, number: int) -> None:
     """Write the same files as others, and see that they are always those of one of us."""
     for _ in range(40):
-        paths.write_files({folder / name: str(number).encode() * 5000 for name in NAMES})
+        paths.write_files((folder / name, str(number).encode() * 5000) for name in NAMES)
         for name in NAMES:
             found = (folder / name).read_bytes()
             if len(found) != 5000 or len(set(found)) != 1:

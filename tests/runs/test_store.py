@@ -244,6 +244,30 @@ def test_a_digest_that_is_not_there_is_recorded(tmp_path):
     assert checksums.differences(tmp_path, [path.name]) == {}
 
 
+@pytest.mark.parametrize("renamed", range(4))
+def test_a_kill_while_results_are_published_leaves_old_or_new_ones(tmp_path, monkeypatch, renamed):
+    path = published_in(tmp_path, True)
+    new = packed({"b": made(1)})
+    left = [Path.replace] * renamed
+
+    def killed(self, target):
+        if not left:
+            raise SystemExit
+        return left.pop()(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    if renamed < 3:
+        with pytest.raises(SystemExit):
+            publish(path, new)
+    else:
+        publish(path, new)
+    monkeypatch.undo()
+    assert Store(tmp_path, path).published.keys() == ({"a"} if renamed < 2 else {"b"})
+    publish(path, new)
+    assert checksums.differences(tmp_path, [path.name]) == {}
+    assert Store(tmp_path, path).published.keys() == {"b"}
+
+
 def test_no_cut_of_a_file_is_taken_for_a_record(tmp_path):
     store, path = Store(tmp_path, None), tmp_path / "a.npz"
     store.put("a", result_of(made()))

@@ -130,10 +130,19 @@ def publish(path: Path, results: Mapping[str, Arrays]) -> bool:
         f"{name}/{part}": array for name in sorted(results) for part, array in results[name].items()
     }
     content = _archive(entries)
-    known = checksums.recorded(path.parent) | {path.name: checksums.digest(content)}
+    others = checksums.recorded(path.parent)
+    others.pop(path.name, None)
+    known = others | {path.name: checksums.digest(content)}
     changed = not path.exists() or path.read_bytes() != content
-    # Together, so that the one is never there without the other.
-    write_files({path: content, path.with_name(checksums.NAME): checksums.as_text(known)})
+    sums = path.with_name(checksums.NAME)
+    # Without a digest meanwhile: a kill leaves old or new records, and none that seem damaged.
+    write_files(
+        [
+            (sums, checksums.as_text(others)),
+            (path, content),
+            (sums, checksums.as_text(known)),
+        ]
+    )
     return changed
 
 
