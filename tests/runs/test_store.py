@@ -178,6 +178,19 @@ def test_a_spoiled_file_is_no_record_and_is_replaced(tmp_path, monkeypatch, how)
     assert bits(record_of(store.get("a"))) == bits(made())
 
 
+def test_the_file_of_another_result_is_none(tmp_path):
+    store = Store(tmp_path, None)
+    store.put("one", result_of(made(1)))
+    store.put("two", result_of(made(2)))
+    assert bits_of(store.get("one")) == bits_of(result_of(made(1)))
+    (tmp_path / "one.npz").write_bytes((tmp_path / "two.npz").read_bytes())
+    assert store.get("one") is None
+    assert bits_of(store.get("two")) == bits_of(result_of(made(2)))
+    # As they were kept before they had keys.
+    write_arrays(tmp_path / "old.npz", result_of(made(3)))
+    assert bits_of(store.get("old")) == bits_of(result_of(made(3)))
+
+
 def published_in(tmp_path, recorded):
     """A file with a published result, with its digest beside it or not."""
     path = tmp_path / "records.npz"
