@@ -149,6 +149,11 @@ def test_what_a_killed_process_left_beside_a_file_is_removed_by_the_next_write(l
     assert [each.name for each in left.iterdir()] == ["file"]
 
 
+def test_what_a_killed_process_left_beside_a_lock_is_removed(left):
+    with paths.exclusive(left / "lock", CommandError("held")):
+        assert [each.name for each in left.iterdir()] == ["lock"]
+
+
 def test_what_is_left_among_temporary_files_is_removed(left, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(left))
     with paths.scratch_folder() as folder:

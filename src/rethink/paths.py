@@ -205,6 +205,8 @@ def _no_room(error: Exception, folder: Path) -> WritingError | None:
 def exclusive(lock: Path, refusal: Exception) -> Iterator[None]:
     """Hold a lock file during the block, so that no second process does the same meanwhile.
 
+    What killed processes left beside it is removed, also where the block finds nothing to do.
+
     Raises:
         Exception: the refusal, if one does.
         WritingError: if the file cannot be written.
@@ -222,6 +224,7 @@ def exclusive(lock: Path, refusal: Exception) -> Iterator[None]:
             raise said from error
         raise
     try:
+        _remove_left(lock.parent)
         yield
     finally:
         held.release()
