@@ -14,7 +14,7 @@ READY = .venv/.ready
 
 EXTRAS = .venv/.extras
 
-.PHONY: help setup extras book draft chapter html verify pdf test test-quick bench peers serve data clean
+.PHONY: help setup extras book draft chapter html verify pdf test test-quick faults bench peers serve data clean
 
 help: $(READY)
 	@$(RETHINK) --help
@@ -54,6 +54,10 @@ pdf: $(EXTRAS)
 
 test-quick: $(READY)
 	@$(RETHINK) test --quick
+
+# Kills, full disks, damaged files and races, for up to 20 minutes.
+faults: $(READY)
+	@.venv/bin/python -m tests.faults
 
 bench: $(READY)
 	@.venv/bin/python -m benchmarks

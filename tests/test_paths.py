@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,11 +46,11 @@ def test_a_failing_write_leaves_nothing_behind(tmp_path):
 
 def test_files_that_belong_together_are_written_all_or_none(tmp_path):
     whole, failing = tmp_path / "a" / "one.txt", tmp_path / "b" / "two.txt"
-    paths.write_files({whole: b"old", failing: b"old"})
+    paths.write_files([(whole, b"old"), (failing, b"old")])
     failing.unlink()
     (failing / "a folder").mkdir(parents=True)
     with pytest.raises(WritingError, match=r"two\.txt: Is a directory; change that"):
-        paths.write_files({whole: b"new", failing: b"new"})
+        paths.write_files([(whole, b"new"), (failing, b"new")])
     assert whole.read_bytes() == b"old"
     assert list(whole.parent.iterdir()) == [whole]
     assert list(failing.parent.iterdir()) == [failing]
@@ -121,9 +122,36 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(left):
     }
 
 
+def test_a_scratch_folder_of_a_process_killed_before_its_lock_or_after_it_is_removed(tmp_path):
+    with paths.scratch_folder(tmp_path) as folder:
+        name = folder.parent.name
+    (tmp_path / name).mkdir()
+    with paths.scratch_folder(tmp_path) as held:
+        assert list(tmp_path.iterdir()) == [held.parent]
+
+
+def test_the_lock_of_a_scratch_folder_goes_last(tmp_path, monkeypatch):
+    def killed(folder, **_):
+        remove(folder)
+        raise SystemExit
+
+    remove = shutil.rmtree
+    with pytest.raises(SystemExit), paths.scratch_folder(tmp_path) as folder:
+        (folder / "large").write_text("much")
+        monkeypatch.setattr(shutil, "rmtree", killed)
+    monkeypatch.undo()
+    (left,) = tmp_path.iterdir()
+    assert [each.name for each in left.iterdir()] == [".in-use"]
+
+
 def test_what_a_killed_process_left_beside_a_file_is_removed_by_the_next_write(left):
     paths.write_text(left / "file", "content")
     assert [each.name for each in left.iterdir()] == ["file"]
+
+
+def test_what_a_killed_process_left_beside_a_lock_is_removed(left):
+    with paths.exclusive(left / "lock", CommandError("held")):
+        assert [each.name for each in left.iterdir()] == ["lock"]
 
 
 def test_what_is_left_among_temporary_files_is_removed(left, monkeypatch):

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # What pip knows this package by.
 DISTRIBUTION = "rethink-generalization"
-# What the names of folders for a time begin with, and the file in each that is locked.
+# What the names of folders for a time begin and end with, and the file in each that is locked.
 _SCRATCH = ".rethink-"
+_ENDING = "-scratch"
 _IN_USE = ".in-use"
 
 
@@ -61,18 +62,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         WritingError: if that cannot be done; what was there stays.
     """
-    write_files({path: content})
+    write_files([(path, content)])
 
 
-def write_files(contents: Mapping[Path, bytes]) -> None:
+def write_files(contents: Iterable[tuple[Path, bytes]]) -> None:
     """Write files with their folders: none gets its name before all are written.
+
+    They get their names in this order. One that comes twice has its first content until all before
+    the second are there.
 
     Raises:
         WritingError: if that cannot be done; what was there stays.
     """
     with ExitStack() as stack:
         written = {}
-        for path, content in contents.items():
+        for path, content in contents:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary = stack.enter_context(scratch_folder(path.parent)) / path.name
@@ -137,8 +141,14 @@ def scratch_folder(within: Path | None = None) -> Iterator[Path]:
             raise said from error
         raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         lock.release()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a scratch folder; whoever is killed meanwhile leaves one that can be told as such."""
+    shutil.rmtree(folder / "files", ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked_folder(parent: Path, prefix: str) -> tuple[Path, "FileLock"]:
@@ -148,10 +158,10 @@ def _locked_folder(parent: Path, prefix: str) -> tuple[Path, "FileLock"]:
     while True:
         folder = None
         try:
-            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            folder = Path(tempfile.mkdtemp(_ENDING, prefix, parent))
             lock = FileLock(folder / _IN_USE)
             # Somebody who tidies up may have been here between these two lines: then once more.
-            with suppress(FileNotFoundError):
+            with suppress(FileExistsError, FileNotFoundError):
                 lock.acquire()
                 return folder, lock
         except OSError as error:
@@ -171,7 +181,11 @@ def _remove_left(parent: Path) -> None:
         for file in parent.glob(f"{prefix}*/{_IN_USE}"):
             lock = FileLock(file, timeout=0)
             with suppress(OSError, Timeout), lock:
-                shutil.rmtree(file.parent, ignore_errors=True)
+                _remove(file.parent)
+        # One that has no such file yet, or no more, is empty.
+        for folder in parent.glob(f"{prefix}*{_ENDING}"):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _no_room(error: Exception, folder: Path) -> WritingError | None:
@@ -191,6 +205,8 @@ def _no_room(error: Exception, folder: Path) -> WritingError | None:
 def exclusive(lock: Path, refusal: Exception) -> Iterator[None]:
     """Hold a lock file during the block, so that no second process does the same meanwhile.
 
+    What killed processes left beside it is removed, also where the block finds nothing to do.
+
     Raises:
         Exception: the refusal, if one does.
         WritingError: if the file cannot be written.
@@ -208,6 +224,7 @@ def exclusive(lock: Path, refusal: Exception) -> Iterator[None]:
             raise said from error
         raise
     try:
+        _remove_left(lock.parent)
         yield
     finally:
         held.release()

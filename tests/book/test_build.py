@@ -193,10 +193,22 @@ def test_a_broken_note_of_what_was_executed_is_as_good_as_none(edition, executed
     note = edition.build / "executed.json"
     if content is None:
         kept = json.loads(note.read_text())
-        content = json.dumps(kept | {"01-one": kept["01-one"] | {"seconds": None}}).encode()
-    note.write_bytes(content)
+        inputs.keep(edition, kept | {"01-one": kept["01-one"] | {"seconds": None}})
+    else:
+        note.write_bytes(content)
     append(edition.root / "_config.yml")
     assert len(make(edition, executed)) == again
+
+
+def test_seconds_that_were_changed_are_not_shown(edition, executed):
+    make(edition, executed)
+    note = edition.build / "executed.json"
+    before = inputs.load(edition)
+    note.write_bytes(note.read_bytes().replace(b'"seconds": 0.', b'"seconds": 8.'))
+    assert inputs.load(edition) == {}
+    append(edition.root / "_config.yml")
+    assert len(make(edition, executed)) == 4
+    assert inputs.load(edition).keys() == before.keys()
 
 
 def test_a_broken_mark_of_the_whole_state_is_as_good_as_none(edition, executed, monkeypatch):

@@ -178,6 +178,19 @@ def test_a_spoiled_file_is_no_record_and_is_replaced(tmp_path, monkeypatch, how)
     assert bits(record_of(store.get("a"))) == bits(made())
 
 
+def test_the_file_of_another_result_is_none(tmp_path):
+    store = Store(tmp_path, None)
+    store.put("one", result_of(made(1)))
+    store.put("two", result_of(made(2)))
+    assert bits_of(store.get("one")) == bits_of(result_of(made(1)))
+    (tmp_path / "one.npz").write_bytes((tmp_path / "two.npz").read_bytes())
+    assert store.get("one") is None
+    assert bits_of(store.get("two")) == bits_of(result_of(made(2)))
+    # As they were kept before they had keys.
+    write_arrays(tmp_path / "old.npz", result_of(made(3)))
+    assert bits_of(store.get("old")) == bits_of(result_of(made(3)))
+
+
 def published_in(tmp_path, recorded):
     """A file with a published result, with its digest beside it or not."""
     path = tmp_path / "records.npz"
@@ -242,6 +255,30 @@ def test_a_digest_that_is_not_there_is_recorded(tmp_path):
     assert not publish(path, packed({"a": made()}))
     assert path.read_bytes() == before
     assert checksums.differences(tmp_path, [path.name]) == {}
+
+
+@pytest.mark.parametrize("renamed", range(4))
+def test_a_kill_while_results_are_published_leaves_old_or_new_ones(tmp_path, monkeypatch, renamed):
+    path = published_in(tmp_path, True)
+    new = packed({"b": made(1)})
+    left = [Path.replace] * renamed
+
+    def killed(self, target):
+        if not left:
+            raise SystemExit
+        return left.pop()(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    if renamed < 3:
+        with pytest.raises(SystemExit):
+            publish(path, new)
+    else:
+        publish(path, new)
+    monkeypatch.undo()
+    assert Store(tmp_path, path).published.keys() == ({"a"} if renamed < 2 else {"b"})
+    publish(path, new)
+    assert checksums.differences(tmp_path, [path.name]) == {}
+    assert Store(tmp_path, path).published.keys() == {"b"}
 
 
 def test_no_cut_of_a_file_is_taken_for_a_record(tmp_path):

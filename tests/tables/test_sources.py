@@ -181,6 +181,22 @@ def test_images_are_known_by_their_bytes(tmp_path):
     assert read(tmp_path).report.rows == 7
 
 
+def test_a_png_whose_last_pixels_and_checksum_are_overwritten_is_refused(tmp_path):
+    generator = np.random.default_rng(0)
+    (tmp_path / "cat").mkdir()
+    file = tmp_path / "cat" / "1.png"
+    Image.fromarray(generator.integers(256, size=(4, 5), dtype=np.uint8)).save(file)
+    whole = file.read_bytes()
+    end = whole.index(b"IEND") - 4
+    for start in range(end - 12, end):
+        file.write_bytes(whole[:start] + bytes(end - start) + whole[end:])
+        with pytest.raises(InputError, match=r"1\.png cannot be read"):
+            read(tmp_path)
+        file.write_bytes(whole[:start] + bytes(len(whole) - start))
+        with pytest.raises(InputError, match=r"1\.png cannot be read"):
+            read(tmp_path)
+
+
 def damaged_tiffs():
     """Yield TIFFs of which something is missing: tags, the end, one that is far too long."""
     image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8))

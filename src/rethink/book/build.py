@@ -4,7 +4,6 @@ What takes seconds to import is imported where it is needed, so that a call with
 over at once.
 """
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rethink import checksums
-from rethink.book.inputs import load, look, make_results, training_runs
+from rethink.book.inputs import keep, load, look, make_results, training_runs
 from rethink.book.integrity import COVER, LEDGER, check_html, check_others, stamp_of
 from rethink.book.page_note import PageResults, commit, note
 from rethink.book.pages import (
@@ -67,7 +66,7 @@ def _make(edition: Edition, fresh: bool, workers: Workers) -> None:
     # What the README shows.
     if cover := notebooks.picture(edition.book / f"{page_names(edition.root)[0]}.ipynb"):
         others[COVER] = cover
-    write_files({edition.book / name: content for name, content in others.items()})
+    write_files((edition.book / name, content) for name, content in others.items())
     checksums.record(edition.book, others)
     executed = time.perf_counter()
     # What is edited while pages are executed or rendered is not in the book.
@@ -138,7 +137,7 @@ def _execute_stale(
                     page, seconds = jobs.pop(done), done.result()
                     console.print(f"  {page}  {seconds:.1f} s")
                     state[page] = {"stamp": marks[page], "seconds": round(seconds, 1)}
-                    write_text(edition.build / "executed.json", json.dumps(state, indent=1))
+                    keep(edition, state)
                     rest = sum(map(expected, jobs.values())) / at_once
                     status.update(f"{len(jobs)} pages left, {in_words(rest)}")
             except KeyboardInterrupt:

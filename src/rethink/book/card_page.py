@@ -136,7 +136,7 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
             "ipynb": executed.read_bytes(),
             "html": page.encode("utf-8"),
         }
-        write_files({_file(folder, ending): content for ending, content in files.items()})
+        write_files((_file(folder, ending), content) for ending, content in files.items())
     return _file(folder, "ipynb"), _file(folder, "html")
 
 

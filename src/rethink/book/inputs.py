@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rethink import checksums
 from rethink.book.page_note import PageResults
 from rethink.book.pages import (
     BookError,
@@ -26,7 +27,7 @@ from rethink.book.pages import (
     shows_everything,
     shows_seconds,
 )
-from rethink.paths import exclusive, scratch_folder, write_text
+from rethink.paths import exclusive, scratch_folder, write_files
 from rethink.progress import console, in_words
 from rethink.runs.workers import LOCAL, Workers
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from rethink.runs.store import Store
     from rethink.runs.tasks import Arrays, Task
 
+# What is known of executions, in the folder of what is built.
+EXECUTED = "executed.json"
 SAMPLE_SECONDS = 20.0  # of each core, for the sample of published results that is made again
 
 
@@ -302,7 +305,7 @@ def _sample(
     _report(audits)
     _refuse(audits)
     state["sampled"] = digest
-    write_text(edition.build / "executed.json", json.dumps(state, indent=1))
+    keep(edition, state)
 
 
 def _compare_all(
@@ -378,14 +381,28 @@ def _fault(audit: "Audit") -> str:
     return f"the result of {audit.task} does not stand, since made again it is another{far}."
 
 
+def keep(edition: Edition, state: dict[str, Any]) -> None:
+    """Keep what is known of executions on this machine, with a digest that tells if it is spoiled.
+
+    Raises:
+        WritingError: if it cannot be written.
+    """
+    content = json.dumps(state, indent=1).encode("utf-8")
+    sums = checksums.as_text({EXECUTED: checksums.digest(content)})
+    write_files([(edition.build / EXECUTED, content), (edition.build / checksums.NAME, sums)])
+
+
 def load(edition: Edition) -> dict[str, Any]:
     """Return what is known of earlier executions on this machine: stamps and seconds.
 
     What is spoiled is not known.
     """
+    digests = checksums.recorded(edition.build)
     try:
-        text = (edition.build / "executed.json").read_text(encoding="utf-8")
-        known = dict(json.loads(text))
+        content = (edition.build / EXECUTED).read_bytes()
+        if digests.get(EXECUTED) != checksums.digest(content):
+            return {}
+        known = dict(json.loads(content))
     except (FileNotFoundError, RecursionError, TypeError, ValueError):
         return {}
     return {name: each for name, each in known.items() if name == "sampled" or _is_known(each)}

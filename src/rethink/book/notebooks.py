@@ -106,10 +106,10 @@ def keep(notebook: NotebookNode, output: Path) -> None:
     results = text.encode("utf-8")
     notebook.metadata["rethink"] = seal(json.loads(_text(notebook)), results)
     write_files(
-        {
-            output.parent / "results" / f"{output.stem}.json": results,
-            output: f"{_text(notebook)}\n".encode(),
-        }
+        [
+            (output.parent / "results" / f"{output.stem}.json", results),
+            (output, f"{_text(notebook)}\n".encode()),
+        ]
     )
 
 

@@ -16,6 +16,8 @@ from rethink.runs.tasks import Arrays
 
 # The results of the published book, of training runs and of all other measurements.
 PUBLISHED = Path("book", "records.npz")
+# What the key of a result is called beside its arrays.
+_KEY = "key"
 
 
 class RecordsError(CommandError):
@@ -57,7 +59,10 @@ class Store:
         if found is not None:
             return found
         try:
-            return _checked(_arrays((self.folder / f"{name}.npz").read_bytes()))
+            kept = _arrays((self.folder / f"{name}.npz").read_bytes())
+            # One without a key was kept before there were any.
+            same = str(kept.pop(_KEY, name)) == name
+            return _checked(kept) if same else None
         except FileNotFoundError:
             return None
         except Exception:
@@ -66,7 +71,8 @@ class Store:
 
     def put(self, name: str, result: Arrays) -> None:
         """Write a result, whole or not at all."""
-        write_arrays(self.folder / f"{name}.npz", result)
+        # With its key, so that the file of another one in its place is not taken for it.
+        write_arrays(self.folder / f"{name}.npz", result | {_KEY: np.array(name)})
 
     @property
     def published(self) -> Mapping[str, Arrays]:
@@ -130,10 +136,19 @@ def publish(path: Path, results: Mapping[str, Arrays]) -> bool:
         f"{name}/{part}": array for name in sorted(results) for part, array in results[name].items()
     }
     content = _archive(entries)
-    known = checksums.recorded(path.parent) | {path.name: checksums.digest(content)}
+    others = checksums.recorded(path.parent)
+    others.pop(path.name, None)
+    known = others | {path.name: checksums.digest(content)}
     changed = not path.exists() or path.read_bytes() != content
-    # Together, so that the one is never there without the other.
-    write_files({path: content, path.with_name(checksums.NAME): checksums.as_text(known)})
+    sums = path.with_name(checksums.NAME)
+    # Without a digest meanwhile: a kill leaves old or new records, and none that seem damaged.
+    write_files(
+        [
+            (sums, checksums.as_text(others)),
+            (path, content),
+            (sums, checksums.as_text(known)),
+        ]
+    )
     return changed
 
 

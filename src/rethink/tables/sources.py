@@ -420,7 +420,11 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
     ):
         warnings.simplefilter("always")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=[*{*_IMAGES.values()}]) as image:
+        formats = [*{*_IMAGES.values()}]
+        with Image.open(path, formats=formats) as image:
+            # All checksums of a PNG: pixels are read without the last of them.
+            image.verify()
+        with Image.open(path, formats=formats) as image:
             pixels = _pixels(image, path)
             said = [str(warning.message).strip() for warning in warned]
             damage = [text for text in said if not text.startswith("Metadata Warning")]
