@@ -1,5 +1,6 @@
 """Kinds kill, signal, fill and forbid: one work, disturbed at any of its changes, is done again."""
 
+import atexit
 import errno
 import shutil
 import signal
@@ -88,6 +89,7 @@ def difference(wanted: State, ended: Ended) -> str:
 @lru_cache
 def prepared(name: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="faults-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     ended = call(step, folder, name, "prepare")
     assert not ended.fault and not ended.sentence, ended
     return folder

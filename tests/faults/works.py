@@ -216,7 +216,7 @@ def step(folder: Path, name: str, what: str) -> Any:
     """Carry out one function of a work; for processes, which get names rather than functions."""
     if what == "state":
         # A call that finds nothing to do removes nothing: what it left to the next that works.
-        for place in (folder / "tmp", folder / "records"):
+        for place in (folder / "tmp", folder / "records", folder / "cache" / "records"):
             if place.exists():
                 paths.check_writable(place)
     return getattr(WORKS[name], what)(folder)
