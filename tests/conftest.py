@@ -28,6 +28,7 @@ SLOW = (
     "experiments/",
     "faults/",
     "instrument/test_command.py::test_any_file_is_measured_or_refused",
+    "instrument/test_memory.py",
     "instrument/test_measurement.py::test_neither_order_of_rows",
     "instrument/test_training.py",
     "published/",
