@@ -261,6 +261,9 @@ def test(
     }
     if quick:
         del steps["notebooks"]
+        console.print(
+            "Left out: the notebooks, and the tests that tests/conftest.py lists as slow."
+        )
     failed = []
     for step, command in steps.items():
         console.print(f"[bold]{step}[/bold]")

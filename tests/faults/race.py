@@ -34,10 +34,15 @@ def _said(ended: list[Ended]) -> str:
     return "; ".join(each.fault or each.sentence for each in ended if each.fault or each.sentence)
 
 
-def _writers(folder: Path, _: str) -> str:
-    ended = _side_by_side(write_often, folder, *((number,) for number in range(3)))
+def _three(function: Callable[[Path, int], None], folder: Path) -> str:
+    """Let three do the same in a folder at a time, and see that no scratch folder is left."""
+    ended = _side_by_side(function, folder, *((number,) for number in range(3)))
     left = {name for name in files(folder) if "scratch" in name}
     return _said(ended) or (f"left over: {left}" if left else "")
+
+
+def _writers(folder: Path, _: str) -> str:
+    return _three(write_often, folder)
 
 
 def write_often(folder: Path, number: int) -> None:
@@ -51,9 +56,7 @@ def write_often(folder: Path, number: int) -> None:
 
 
 def _tidiers(folder: Path, _: str) -> str:
-    ended = _side_by_side(use_scratch, folder, *((number,) for number in range(3)))
-    left = {name for name in files(folder) if "scratch" in name}
-    return _said(ended) or (f"left over: {left}" if left else "")
+    return _three(use_scratch, folder)
 
 
 def use_scratch(folder: Path, number: int) -> None:

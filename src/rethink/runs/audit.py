@@ -4,8 +4,8 @@ On the type of machine that made them, results must be equal bit for bit. On ano
 differently, and a training goes its own way from there: an experiment that trains says how far it
 may end. Its function ``elsewhere(task)`` returns the largest absolute difference for each array
 that is judged, by name; arrays that it does not name are not judged there. Without it, all arrays
-must agree but for rounding. What is allowed is about twice to four times what was measured between
-an AMD EPYC (AVX2) and an Intel Xeon (AVX-512).
+must agree but for rounding. What is allowed is 1.3 to 4.3 times what was measured between an AMD
+EPYC (AVX2) and an Intel Xeon (AVX-512).
 
 For a sample that is made again in seconds, ``shorten(task, seconds)`` returns the arguments of a
 task that is the beginning of a long one, and ``beginning(task, result)`` what a shorter task shares
