@@ -33,7 +33,7 @@ def train(
     specs: Sequence[Spec],
     data: Dataset,
     device: str = "cpu",
-    after_epoch: Callable[[], None] | None = None,
+    after_epoch: Callable[["Stack", int], None] | None = None,
 ) -> list[Record]:
     """Train the members of one stack together and measure each.
 
@@ -41,7 +41,8 @@ def train(
         specs: one a member; their ``stack_key`` must agree.
         data: the data set, its images of shape (n, features), uint8.
         device: where to train, as PyTorch names it.
-        after_epoch: called after each epoch, to show progress.
+        after_epoch: called after each epoch with the stack and the epoch's number from 1 on, to
+            show progress or to measure more.
 
     Returns:
         One record a specification, in their order.
@@ -57,15 +58,20 @@ def train(
         return _train(specs, data, torch.device(device), after_epoch)
 
 
+def milestones(epochs: int) -> list[int]:
+    """Return the epochs of a training of so many after which the training part is evaluated."""
+    return [epoch for epoch in MILESTONES if epoch < epochs] + [epochs]
+
+
 def _train(
     specs: Sequence[Spec],
     data: Dataset,
     device: torch.device,
-    after_epoch: Callable[[], None] | None,
+    after_epoch: Callable[["Stack", int], None] | None,
 ) -> list[Record]:
     stack = Stack(specs, data, device)
     epochs = specs[0].epochs
-    milestones = [e for e in MILESTONES if e < epochs] + [epochs]
+    measured_after = milestones(epochs)
     curves: dict[str, list[Floats]] = {
         name: []
         for name in ("running", "loss", "validation", "validation_loss", "test", "test_loss")
@@ -76,13 +82,13 @@ def _train(
         measured = (*stack.epoch(), *stack.validate(), *stack.test())
         for curve, values in zip(curves.values(), measured, strict=True):
             curve.append(values)
-        if epoch in milestones:
+        if epoch in measured_after:
             everywhere = stack.predict(stack.images[None])
             right = everywhere == stack.labels
             fitted.append(_share(right.gather(1, stack.training)))
             leaking.append(_share(right.gather(1, stack.leaking)))
         if after_epoch:
-            after_epoch()
+            after_epoch(stack, epoch)
 
     classes = len(data.classes)
     train_confusion = _confusions(stack.labels, everywhere, stack.training, classes)
@@ -92,7 +98,7 @@ def _train(
         Record(
             spec=spec,
             curves={name: np.stack(curve)[:, member] for name, curve in curves.items()},
-            milestones=np.array(milestones, dtype=np.int64),
+            milestones=np.array(measured_after, dtype=np.int64),
             train=np.stack(fitted)[:, member],
             leaking=np.stack(leaking)[:, member],
             train_confusion=train_confusion[member],
@@ -121,7 +127,7 @@ class Stack:
         """Draw the members' splits, labels and weights."""
         first = specs[0]
         rows = len(data.train_images)
-        classes = len(data.classes)
+        classes = self.classes = len(data.classes)
         sizes = (data.train_images.shape[1], *first.hidden, classes)
         self.batch = first.batch
         self.model = StackedMLP(sizes, [spec.seed for spec in specs], device)
@@ -205,6 +211,10 @@ class Stack:
             images: each member's own, shape (S, n, padded features), or (1, …) for all.
         """
         return self._logits(images).argmax(dim=-1)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits, shape (S, n, classes), of images as `predict` takes them."""
+        return self._logits(images)[..., : self.classes]
 
     def _logits(self, images: Tensor) -> Tensor:
         parts = torch.split(images.expand(self.model.members, -1, -1), EVALUATION_ROWS, dim=1)

@@ -20,7 +20,6 @@ HIDDEN = (32, 16)
 def short(monkeypatch):
     monkeypatch.setattr(prequential, "CHUNKS", 4)
     monkeypatch.setattr(prequential, "STEPS", 100)
-    monkeypatch.setattr(prequential, "EPOCHS", 8)
 
 
 @pytest.fixture(scope="module")
@@ -28,23 +27,22 @@ def result(small):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prequential, "CHUNKS", 4)
         patch.setattr(prequential, "STEPS", 100)
-        patch.setattr(prequential, "EPOCHS", 8)
-        return prequential.run(small, HIDDEN, 3, False)
+        return prequential.run(small, HIDDEN, 3, 8, False)
 
 
-def test_tasks_are_the_seven_networks_and_two_controls():
+def test_every_network_has_its_control_for_short_and_for_long():
     tasks = prequential.tasks(5)
-    assert tuple(task["hidden"] for task in tasks[:7]) == SEVEN
-    assert [task["shuffled"] for task in tasks] == [False] * 7 + [True] * 2
-    assert {task["hidden"] for task in tasks[7:]} <= set(SEVEN)
-    # Chunks of the report's rows: what the module says it does.
-    assert all(10 < prequential.seconds(task) < 80 for task in tasks)
-    assert sum(map(prequential.seconds, tasks)) < 250
+    for epochs in (10, 80):
+        for shuffled in (False, True):
+            chosen = [t for t in tasks if (t["epochs"], t["shuffled"]) == (epochs, shuffled)]
+            assert tuple(task["hidden"] for task in chosen) == SEVEN
+            members = 5 if (epochs, shuffled) == (10, False) else 2
+            assert {task["seeds"] for task in chosen} == {members}
 
 
 def test_shapes_and_sums(result):
     assert result["boundaries"].tolist() == [101, 201, 401, 801]
-    for name in ("bits", "chunk_accuracy", "test_bits"):
+    for name in ("bits", "plain", "tempered", "temperatures", "chunk_accuracy", "test_bits"):
         assert result[name].shape == (3, 4) and np.isfinite(result[name]).all()
     np.testing.assert_allclose(result["total"], result["bits"].sum(axis=1))
     assert float(result["uniform"]) == pytest.approx(801 * math.log2(10))
@@ -64,8 +62,26 @@ def test_what_can_be_learned_is_compressed(result):
     np.testing.assert_allclose(per_label[:, -1], result["test_bits"][:, -1], atol=0.4)
 
 
+def test_a_temperature_is_that_of_the_chunk_before(small, result):
+    assert result["temperatures"][:, :2].tolist() == [[1, 1]] * 3
+    # So the first coded chunk is coded alike.
+    np.testing.assert_allclose(result["tempered"][:, 1], result["bits"][:, 1])
+    # As long as the labels of the third chunk are the same, so is the temperature of the fourth.
+    changed = small.train_labels.copy()
+    changed[split(1001, 0).train[401:]] = 0
+    other = prequential.run(dataclasses.replace(small, train_labels=changed), HIDDEN, 1, 8, False)
+    np.testing.assert_array_equal(other["temperatures"][0], result["temperatures"][0])
+
+
+def test_a_network_trained_for_long_is_too_sure_and_a_temperature_mends_it(small):
+    long = prequential.run(small, HIDDEN, 2, 120, False)
+    assert (long["temperatures"][:, 2:] > 1.2).all()
+    totals = {name: long[name].sum(axis=1) for name in ("plain", "bits", "tempered")}
+    assert (totals["plain"] > totals["bits"]).all() and (totals["bits"] > totals["tempered"]).all()
+
+
 def test_shuffled_labels_are_not_compressed(small):
-    result = prequential.run(small, HIDDEN, 2, True)
+    result = prequential.run(small, HIDDEN, 2, 8, True)
     assert (result["total"] > 0.99 * result["uniform"]).all()
 
 
@@ -96,7 +112,7 @@ def test_a_member_depends_neither_on_its_neighbours_nor_on_later_labels(small, r
     changed = small.train_labels.copy()
     last = split(1001, 0).train[401:]
     changed[last] = (changed[last] + 1) % 10
-    other = prequential.run(dataclasses.replace(small, train_labels=changed), HIDDEN, 1, False)
+    other = prequential.run(dataclasses.replace(small, train_labels=changed), HIDDEN, 1, 8, False)
     assert other["bits"].shape == (1, 4)
     np.testing.assert_array_equal(other["bits"][0, :3], result["bits"][0, :3])
     assert other["bits"][0, 3] > 1.5 * result["bits"][0, 3]
@@ -105,4 +121,4 @@ def test_a_member_depends_neither_on_its_neighbours_nor_on_later_labels(small, r
 def test_too_few_rows_are_named(small, monkeypatch):
     monkeypatch.setattr(prequential, "CHUNKS", 12)
     with pytest.raises(ValueError, match="chunks = 12 and rows = 801"):
-        prequential.run(small, HIDDEN, 1, False)
+        prequential.run(small, HIDDEN, 1, 8, False)

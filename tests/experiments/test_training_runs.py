@@ -1,8 +1,10 @@
+import math
 import re
 import shutil
 from collections import Counter
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ def specifications(study, seeds, epochs):
 # Studies
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", ["capacity", "shares", "random-labels"])
 def test_more_seeds_only_add_members(name):
     few, many = (specifications(name, seeds, epochs=80) for seeds in (2, 5))
     assert len(set(many)) == len(many) == len(few) / 2 * 5
@@ -43,19 +45,36 @@ def test_more_seeds_only_add_members(name):
     assert {spec.seed for spec in many} == set(range(5))
 
 
+def test_thirty_seeds_of_the_small_networks_begin_with_those_of_figure_8():
+    many = specifications("many-seeds", 5, 80)
+    assert {spec.hidden: spec.seed for spec in many} == dict.fromkeys(SEVEN[3:], 29)
+    assert len(set(many)) == 4 * 30
+    first = {spec for spec in specifications("capacity", 5, 80) if spec.hidden in SEVEN[3:]}
+    assert first == {spec for spec in many if spec.seed < 5}
+
+
+def test_every_network_has_its_null():
+    null = specifications("shuffled", 5, 80)
+    assert {spec.random_labels for spec in null} == {1.0}
+    assert {hidden: sum(spec.hidden == hidden for spec in null) for hidden in SEVEN} == {
+        LARGE: 5,
+        **dict.fromkeys(SEVEN[1:], 2),
+    }
+    of_largest = {spec for spec in null if spec.hidden == LARGE}
+    assert of_largest < set(specifications("random-labels", 5, 80))
+
+
 def test_the_studies_of_the_report():
-    # Figure 8's networks, and Figure 7's shares, of which the middle ones stop at 10.
+    # Figure 8's networks, and Figure 7's shares.
     capacity = specifications("capacity", 1, 80)
     assert [spec.hidden for spec in capacity] == [
         *((256, 128, 128), (128, 64, 64), (64, 32, 32), (32, 16, 16)),
         *((16, 8, 8), (8, 4, 4), (4, 4, 2)),
     ]
     assert {(spec.epochs, spec.share, spec.random_labels) for spec in capacity} == {(80, 1.0, 0.0)}
-    shares = specifications("shares", 1, 80)
-    assert {spec.share: spec.epochs for spec in shares} == {
-        **{0.1: 80, 0.3: 80, 0.5: 10, 0.7: 10, 1.0: 80}
-    }
-    labels = specifications("random-labels", 1, 80)
+    shares, labels = (specifications(name, 1, 80) for name in ("shares", "random-labels"))
+    assert [spec.share for spec in shares] == [0.1, 0.3, 0.5, 0.7, 1.0]
+    assert {spec.epochs for spec in shares + labels} == {80}
     assert [spec.random_labels for spec in labels] == [0.25, 0.5, 0.75, 1.0]
     assert {spec.hidden for spec in shares + labels} == {LARGE} == {capacity[0].hidden}
     # The whole training data is one run in both.
@@ -69,7 +88,7 @@ def test_fewer_epochs_shorten_every_member(name):
 
 
 def test_a_study_that_there_is_not_is_an_error():
-    words = "study must be one of capacity, shares, random-labels, but 'depth' was passed"
+    words = "study must be one of capacity, .*, shuffled, but 'depth' was passed"
     with pytest.raises(ValueError, match=words):
         tasks("depth", 5, 80)
 
@@ -166,9 +185,25 @@ def test_networks_are_trained_together_as_the_trainer_does(small):
     told = []
     found = run_together(small, [asdict(spec) for spec in specs], tell=told.append)
     expected = [record.to_arrays() for record in train(specs, small)]
-    assert [result_digest([each]) for each in found] == [result_digest([e]) for e in expected]
+    for measured, wanted in zip(found, expected, strict=True):
+        own = {name: values for name, values in measured.items() if name in wanted}
+        assert result_digest([own]) == result_digest([wanted])
     assert told == [0.5, 1.0]
     assert result_digest([run(small, **asdict(specs[1]))]) == result_digest([found[1]])
+
+
+def test_what_test_labels_cost_is_told_at_each_milestone(small):
+    specs = [Spec((8, 4), seed, epochs=12) for seed in range(2)]
+    for result in run_together(small, [asdict(spec) for spec in specs]):
+        assert result["milestones"].tolist() == [1, 10, 12]
+        at = result["milestones"] - 1
+        plain = result["curves.test_loss"][at] / np.log(2)
+        np.testing.assert_allclose(result["label_costs.plain"], plain, rtol=1e-5)
+        # A share of 1 % of the uniform distribution costs a label that much at most.
+        added = result["label_costs.mixed"] - result["label_costs.plain"]
+        assert (added <= -np.log2(0.99) + 1e-9).all()
+        assert (result["label_costs.tempered"] < math.log2(10)).all()
+        assert (result["label_costs.temperature"] > 0).all()
 
 
 # The fingerprint of the code
@@ -235,6 +270,7 @@ DECISIVE = [
     ("data", of("validation: float = 0.2", "validation: float = 0.3")),
     ("data", of("[seed, 3]", "[seed, 4]")),
     ("data", of("round(share * len(labels))", "int(share * len(labels))")),
+    ("questions/calibration", of("COLDEST, HOTTEST = 0.05", "COLDEST, HOTTEST = 0.06")),
 ]
 
 

@@ -1,28 +1,38 @@
 """The report's own training runs: which networks, on how much data, with which labels.
 
-Three studies: ``capacity``, the seven networks of the report's Figure 8, whose first is also its
+Three are its studies: ``capacity``, the seven networks of the report's Figure 8, whose first is also its
 Figure 6; ``shares``, the largest network on growing shares of the training data (Figure 7);
-``random-labels``, the largest network on growing shares of random labels (question 4). Networks
-that differ in seed or labels alone are trained in one stack; see `rethink.trainer`.
+``random-labels``, the largest network on growing shares of random labels (question 4). Two more
+are controls of ours: ``many-seeds`` and ``shuffled``. Networks that differ in seed or labels alone
+are trained in one stack; see `rethink.trainer`.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rethink.data import Dataset
 from rethink.protocol import Spec
+
+if TYPE_CHECKING:
+    from rethink.questions.calibration import LabelCosts
+    from rethink.trainer import Stack
+
+# Share of the uniform distribution that is mixed into probabilities, so that no label costs over
+# 9.97 bits; chosen beforehand, as for the prequential code.
+UNIFORM = 0.01
 
 LARGE = (256, 128, 128)
 SEVEN = (LARGE, (128, 64, 64), (64, 32, 32), (32, 16, 16), (16, 8, 8), (8, 4, 4), (4, 4, 2))
 
 # Members of a stack: more would share the cost of the calls better, fewer lose less at a kill. Wide
 # networks gain nothing beyond three, whose weights fill the cache.
-FEWEST, MOST = 3, 8
+FEWEST, MOST = 3, 15
 CACHED_WEIGHTS = 400_000
 
 # How far a retrained accuracy may lie from its record on another type of machine, where sums round
@@ -47,15 +57,10 @@ def capacity(seeds: int, epochs: int) -> list[Spec]:
 def shares(seeds: int, epochs: int) -> list[Spec]:
     """Return the largest network on growing shares of the training data (Figure 7).
 
-    The first edition stops at 10 epochs, the second at 80. The middle shares stop at 10 here, to
-    save their cost.
+    The first edition stops at 10 epochs, the second at 80.
     """
-    until = {0.1: epochs, 0.3: epochs, 0.5: min(10, epochs), 0.7: min(10, epochs), 1.0: epochs}
-    return [
-        Spec(LARGE, seed, last, share=share)
-        for share, last in until.items()
-        for seed in range(seeds)
-    ]
+    values = (0.1, 0.3, 0.5, 0.7, 1.0)
+    return [Spec(LARGE, seed, epochs, share=share) for share in values for seed in range(seeds)]
 
 
 def random_labels(seeds: int, epochs: int) -> list[Spec]:
@@ -64,10 +69,32 @@ def random_labels(seeds: int, epochs: int) -> list[Spec]:
     return [Spec(LARGE, seed, epochs, random_labels=s) for s in values for seed in range(seeds)]
 
 
+def many_seeds(seeds: int, epochs: int) -> list[Spec]:
+    """Return the four smallest of the seven from six times as many seeds.
+
+    What happens to one network in five or in ten, as that it dies, five seeds cannot tell.
+    """
+    return [Spec(hidden, seed, epochs) for hidden in SEVEN[3:] for seed in range(6 * seeds)]
+
+
+def shuffled(seeds: int, epochs: int) -> list[Spec]:
+    """Return the seven networks on random labels alone: the null of what they save and store.
+
+    Two seeds at most, but for the largest, which is that of the study on random labels.
+    """
+    return [
+        Spec(hidden, seed, epochs, random_labels=1.0)
+        for hidden in SEVEN
+        for seed in range(seeds if hidden == LARGE else min(seeds, 2))
+    ]
+
+
 STUDIES: dict[str, Callable[[int, int], list[Spec]]] = {
     "capacity": capacity,
     "shares": shares,
     "random-labels": random_labels,
+    "many-seeds": many_seeds,
+    "shuffled": shuffled,
 }
 
 
@@ -102,20 +129,48 @@ def run_together(
         tell: called after each epoch with the share that is done.
 
     Returns:
-        The arrays of a `Record` each.
+        The arrays of a `Record` each, and of the `LabelCosts` at the milestones, such as
+        ``label_costs.plain``.
     """
-    from rethink.trainer import train
+    from rethink.trainer import milestones, train
 
     specs = [Spec(**each) for each in specifications]
-    done = 0
+    epochs = specs[0].epochs
+    costs: list[list[LabelCosts]] = [[] for _ in specs]
 
-    def after_epoch() -> None:
-        nonlocal done
-        done += 1
+    def after_epoch(stack: "Stack", epoch: int) -> None:
+        if epoch in milestones(epochs):
+            for of_one, cost in zip(costs, label_costs_of(stack, data), strict=False):
+                of_one.append(cost)
         if tell:
-            tell(done / specs[0].epochs)
+            tell(epoch / epochs)
 
-    return [record.to_arrays() for record in train(specs, data, device, after_epoch)]
+    records = train(specs, data, device, after_epoch)
+    return [
+        record.to_arrays() | _as_arrays(of_one)
+        for record, of_one in zip(records, costs, strict=True)
+    ]
+
+
+def label_costs_of(stack: "Stack", data: Dataset) -> list["LabelCosts"]:
+    """Return what test labels cost by each member's probabilities as they are now."""
+    from rethink.questions.calibration import label_costs
+
+    held_out = stack.logits(stack.validation_images).cpu().numpy()
+    labels = stack.validation_labels.cpu().numpy()
+    tested = stack.logits(stack.test_images[None]).cpu().numpy()
+    return [
+        label_costs(of_validation, (logits, data.test_labels), UNIFORM)
+        for of_validation, logits in zip(zip(held_out, labels, strict=True), tested, strict=True)
+    ]
+
+
+def _as_arrays(costs: Sequence["LabelCosts"]) -> dict[str, NDArray[Any]]:
+    """Return an array for each value, such as ``label_costs.plain``, over the milestones."""
+    return {
+        f"label_costs.{each.name}": np.array([getattr(cost, each.name) for cost in costs])
+        for each in fields(costs[0])
+    }
 
 
 def seconds(task: dict[str, Any]) -> float:
