@@ -1,10 +1,10 @@
 """The report's own training runs: which networks, on how much data, with which labels.
 
-Three are its studies: ``capacity``, the seven networks of the report's Figure 8, whose first is also its
+Three studies are its own: ``capacity``, the seven networks of its Figure 8, whose first is also its
 Figure 6; ``shares``, the largest network on growing shares of the training data (Figure 7);
 ``random-labels``, the largest network on growing shares of random labels (question 4). Two more
-are controls of ours: ``many-seeds`` and ``shuffled``. Networks that differ in seed or labels alone
-are trained in one stack; see `rethink.trainer`.
+are ours: ``many-seeds`` and ``shuffled``. Networks that differ in seed or labels alone are trained
+in one stack; see `rethink.trainer`.
 """
 
 import math
@@ -78,14 +78,11 @@ def many_seeds(seeds: int, epochs: int) -> list[Spec]:
 
 
 def shuffled(seeds: int, epochs: int) -> list[Spec]:
-    """Return the seven networks on random labels alone: the null of what they save and store.
-
-    Two seeds at most, but for the largest, which is that of the study on random labels.
-    """
+    """Return the seven networks on random labels alone, two seeds: the null of what they save."""
     return [
         Spec(hidden, seed, epochs, random_labels=1.0)
         for hidden in SEVEN
-        for seed in range(seeds if hidden == LARGE else min(seeds, 2))
+        for seed in range(min(seeds, 2))
     ]
 
 
