@@ -41,6 +41,8 @@ NETWORKS = (
     (8, 4, 4),
     (4, 4, 2),
 )
+# Those that are trained for long as well, which takes eight times as long.
+LASTING = ((256, 128, 128), (32, 16, 16), (8, 4, 4))
 CHUNKS = 10
 SHORT, LONG = 10, 80  # epochs
 STEPS = 300
@@ -49,16 +51,20 @@ BATCH = 64
 
 
 def tasks(seeds: int) -> list[dict[str, Any]]:
-    """Return a task for each network: trained for short and for long, then with shuffled labels.
+    """Return a task for each network and length of training, and its control of shuffled labels.
 
     Two seeds at most of what is a control or takes long.
     """
     few = min(seeds, 2)
-    asked = [(SHORT, seeds, False), (SHORT, few, True), (LONG, few, False), (LONG, few, True)]
     return [
         {"hidden": hidden, "seeds": members, "epochs": epochs, "shuffled": shuffled}
-        for epochs, members, shuffled in asked
-        for hidden in NETWORKS
+        for networks, epochs, members, shuffled in (
+            (NETWORKS, SHORT, seeds, False),
+            (NETWORKS, SHORT, few, True),
+            (LASTING, LONG, few, False),
+            (LASTING, LONG, few, True),
+        )
+        for hidden in networks
     ]
 
 

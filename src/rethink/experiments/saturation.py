@@ -41,11 +41,11 @@ from rethink.trainer import one_thread
 
 # Numbers of labels, epochs, batch, rate and most members of each network. The numbers lead from
 # under a bit of labels a parameter to three and more; the small ones, which cost little, to nine.
-# The larger a network, the fewer epochs the book has time for: `tasks` repeats one of them for longer.
+# The larger a network, the fewer epochs the book has time for: `tasks` repeats one for longer.
 FILLS: dict[tuple[int, ...] | str, tuple[tuple[int, ...], int, int, float, int]] = {
-    (256, 128, 128): ((76_000, 152_000), 20, 512, 2e-3, 2),
-    (128, 64, 64): ((34_000, 68_000, 102_000), 30, 512, 3e-3, 2),
-    (64, 32, 32): ((12_000, 24_000, 48_000, 70_000), 60, 256, 3e-3, 2),
+    (256, 128, 128): ((76_000, 152_000, 228_000), 30, 512, 2e-3, 2),
+    (128, 64, 64): ((34_000, 68_000, 102_000), 40, 512, 3e-3, 2),
+    (64, 32, 32): ((12_000, 24_000, 48_000, 70_000), 80, 256, 3e-3, 2),
     (32, 16, 16): ((6_000, 12_000, 18_000, 24_000, 36_000), 150, 256, 4e-3, 2),
     (16, 8, 8): ((3_000, 6_000, 9_000, 12_000, 18_000), 200, 128, 3e-3, 3),
     (8, 4, 4): ((1_500, 3_000, 4_500, 6_000, 9_000, 18_000), 200, 128, 3e-3, 5),
@@ -93,7 +93,7 @@ def seconds(task: dict[str, Any]) -> float:
     if task["network"] == "convolution":
         return float(140e-6 * rows / max(task["members"], 2) * task["members"])
     first = task["network"][0]
-    return float(2 + rows * (3e-6 + 1e-7 * first))
+    return float(2 + rows * (3.5e-6 + 3e-8 * first))
 
 
 def elsewhere(task: dict[str, Any]) -> dict[str, float]:
