@@ -27,7 +27,6 @@ from rethink.data import Dataset, split
 from rethink.questions.networks import Networks, Recipe, fit
 
 LARGEST = (256, 128, 128)
-SMALL = (64, 32, 32)
 # Added to every eigenvalue of the covariance (the largest is 19.8, the median 0.006, the smallest
 # 1e-7), so that pixels that hardly ever vary are not blown up.
 SOFT = 0.01
@@ -42,10 +41,6 @@ def tasks(seeds: int) -> list[dict[str, Any]]:
         _task(LARGEST, 48_000, "random", "whitened", 26, 128, few),
         _task(LARGEST, 6_000, "random", "whitened", 24, 64, few),
         _task(LARGEST, 6_000, "random", "pixels", 24, 64, few),
-    ]
-    found += [
-        _task(SMALL, n, "random", "whitened", epochs, 64, seeds)
-        for n, epochs in ((1_500, 40), (3_000, 40), (6_000, 40), (12_000, 40), (24_000, 24))
     ]
     return [*found, _task(LARGEST, 48_000, "true", "pixels", 16, 64, few) | {"part": "decay"}]
 

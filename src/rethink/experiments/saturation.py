@@ -87,6 +87,11 @@ def _task(network: tuple[int, ...] | str, n: int, members: int) -> dict[str, Any
     }
 
 
+def is_control(task: dict[str, Any]) -> bool:
+    """Tell whether a task is a control of a choice, and no point of a network's curve."""
+    return task != _task(task["network"], task["n"], task["members"])
+
+
 def seconds(task: dict[str, Any]) -> float:
     """Rough core seconds of a task."""
     rows = task["n"] * task["epochs"] * max(task["members"], 2)

@@ -70,6 +70,18 @@ class Seven:
         """Return the bits that answers tell of a test picture's label, shape (7, seeds)."""
         return np.stack([group.information(labels) for group in self.groups])
 
+    def label_bits_saved(self, how: str, epoch: int | None = None) -> Floats:
+        """Return the bits that probabilities save of those of a test label, shape (7, seeds).
+
+        Args:
+            how: ``plain``, ``mixed`` or ``tempered``; see `rethink.questions.calibration`.
+            epoch: a milestone, by default the last.
+
+        Raises:
+            ValueError: if they were not measured after that epoch.
+        """
+        return np.stack([group.label_bits_saved(how, epoch) for group in self.groups])
+
     def generalization_bits(self) -> Floats:
         """Return G in bits of the labels a bit, -sum_i k_i log2 p_i / MEC, shape (7, seeds)."""
         return np.stack(

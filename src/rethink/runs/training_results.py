@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,40 @@ class Runs(Results):
             labels: the test labels, shape (n_test,).
         """
         return np.array([mutual_information_bits(table) for table in self.confusions(labels)])
+
+    def label_bits_saved(self, how: str, epoch: int | None = None) -> NDArray[np.float64]:
+        """Return the bits that probabilities save of those of a test label, shape (members,).
+
+        A label of c classes takes log2 c bits to somebody who knows nothing of it. By probabilities
+        that are surer than they are right it can take more, and less than nothing is saved.
+
+        Args:
+            how: ``plain``, ``mixed`` or ``tempered``; see `rethink.questions.calibration`.
+            epoch: a milestone, by default the last.
+
+        Raises:
+            ValueError: if they were not measured after that epoch.
+        """
+        cost = self.at_milestone(f"label_costs.{how}", epoch)
+        return np.log2(len(self.records[0].train_confusion)) - cost
+
+    def at_milestone(self, name: str, epoch: int | None = None) -> NDArray[Any]:
+        """Return an array of the results that has an entry a milestone, at one; shape (members,).
+
+        Args:
+            name: such as ``label_costs.temperature``.
+            epoch: a milestone, by default the last.
+
+        Raises:
+            ValueError: if it was not measured after that epoch.
+        """
+        found = []
+        for record, result in zip(self.records, self.results, strict=True):
+            last = record.spec.epochs if epoch is None else epoch
+            if last not in record.milestones:
+                raise ValueError(f"{name!r} was not measured after epoch {last} of {record.spec}")
+            found.append(result[name][list(record.milestones).index(last)])
+        return np.array(found)
 
     def dead(self) -> NDArray[np.bool_]:
         """Tell which members answer every test row with one class; shape (members,)."""
