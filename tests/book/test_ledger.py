@@ -72,7 +72,9 @@ def test_every_claim_is_of_a_kind(rows: list[dict[str, str]]) -> None:
         assert row["verdict"] or row["kind"] != "conclusion", row
 
 
-def test_what_follows_from_another_row_is_not_counted_again(by_id: dict[str, dict[str, str]]) -> None:
+def test_what_follows_from_another_row_is_not_counted_again(
+    by_id: dict[str, dict[str, str]],
+) -> None:
     for name, row in by_id.items():
         if name.startswith(("fig8-", "clean-")) and name.endswith("-g"):
             assert row["kind"] == "derived", row
