@@ -44,6 +44,17 @@ def test_one_seed_excludes_nothing():
     assert intervals.prediction_interval([0.5]) == (-np.inf, np.inf)
 
 
+def test_the_range_of_one_more_share_ends_at_nought_and_one():
+    for samples, expected in (([0.97, 0.99, 1.0], 1.0), ([0.03, 0.01, 0.0], 0.0)):
+        free = intervals.prediction_interval(samples)
+        cut = intervals.prediction_interval(samples, shares=True)
+        end = 1 if expected else 0
+        assert not 0 <= free[end] <= 1
+        assert cut[end] == expected
+        assert cut[1 - end] == free[1 - end]
+    assert intervals.prediction_interval([0.5], shares=True) == (0.0, 1.0)
+
+
 def test_five_seeds_cover_what_they_claim():
     draws = np.random.default_rng(0).normal(size=(2000, 5))
     found = [intervals.mean_interval(row) for row in draws]

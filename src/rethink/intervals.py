@@ -79,7 +79,9 @@ def mean_interval(samples: npt.ArrayLike, confidence: float = 0.95) -> MeanInter
     return MeanInterval(n, mean, sd, mean - reach, mean + reach, confidence)
 
 
-def prediction_interval(samples: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+def prediction_interval(
+    samples: npt.ArrayLike, confidence: float = 0.95, shares: bool = False
+) -> tuple[float, float]:
     """Range in which one more seed is expected, mean ± t(n - 1) sd sqrt(1 + 1 / n).
 
     It is what a single published run is to be held against: the interval of the mean is narrower
@@ -88,6 +90,8 @@ def prediction_interval(samples: npt.ArrayLike, confidence: float = 0.95) -> tup
     Args:
         samples: one value per seed, shape (n,) with n of at least 1.
         confidence: share of further seeds that fall inside, between 0 and 1.
+        shares: whether the values are shares, such as accuracies: then the range is cut at 0 and 1,
+            beyond which no share lies.
 
     Raises:
         ValueError: as for `mean_interval`.
@@ -98,7 +102,8 @@ def prediction_interval(samples: npt.ArrayLike, confidence: float = 0.95) -> tup
     """
     interval = mean_interval(samples, confidence)
     reach = (interval.high - interval.mean) * (interval.n + 1) ** 0.5
-    return interval.mean - reach, interval.mean + reach
+    low, high = interval.mean - reach, interval.mean + reach
+    return (max(0.0, low), min(1.0, high)) if shares else (low, high)
 
 
 def paired_difference(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = 0.95) -> MeanInterval:

@@ -1,13 +1,15 @@
 import csv
 import json
+from dataclasses import replace
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from rethink.book import claims
 from rethink.book.claims import Claim, ClaimError, Settled
-from rethink.intervals import mean_interval, prediction_interval
+from rethink.intervals import mean_interval, prediction_interval, wilson_interval
 from rethink.plots import figures
 
 SEEDS = [0.881, 0.883, 0.885, 0.887, 0.889]
@@ -237,19 +239,60 @@ def test_an_exact_number_that_differs_says_from_what(report, shown):
 
 
 @pytest.mark.parametrize("end", [0, 1])
-def test_a_run_is_reproduced_up_to_the_end_of_the_prediction_interval(
+def test_a_run_is_reproduced_up_to_the_test_picture_that_the_range_ends_in(
     report, shown, monkeypatch, end
 ):
-    edge = prediction_interval(SEEDS)[end]
-    inward = 1e-6 if end == 0 else -1e-6
-    for said, verdict in ((edge + inward, "reproduced"), (edge - inward, "not reproduced")):
+    edge = prediction_interval(SEEDS)[end]  # 0.87538 and 0.89462
+    whole = (0.8753, 0.8947)[end]
+    assert 0 < abs(edge - whole) < 1e-4
+    outward = -1e-6 if end == 0 else 1e-6
+    for said, verdict in ((whole, "reproduced"), (whole + outward, "not reproduced")):
         monkeypatch.setattr(claims, "number", lambda claim, said=said: said)
         settled = claims.compare("share", SEEDS)
         assert settled.verdict == verdict
-        # Just outside, the end is given so that one sees it.
-        ends = "[0.8754, 0.8946]" if verdict == "reproduced" else "[0.87538, 0.89462]"
-        assert settled.measured == f"0.8850, one more seed in {ends}, n = 5"
+        assert settled.measured == "0.8850, one more seed in [0.8753, 0.8947], n = 5"
         assert ("inside" in settled.reason) == (verdict == "reproduced")
+
+
+def test_a_range_of_shares_ends_at_one(report, shown):
+    settled = claims.compare("share", [0.97, 0.98, 0.99, 0.99, 0.999])
+    assert "one more seed in [0.9520, 1.0000]" in settled.measured
+
+
+def test_a_range_that_lets_nearly_everything_in_shows_nothing(report, shown):
+    """A wide range can still tell what lies outside."""
+    wide = [0.62, 0.75, 0.88, 0.8, 0.78]
+    settled = claims.compare("share", wide)
+    assert settled.verdict == "cannot be tested"
+    assert "nearly any" in settled.reason
+    low, high = prediction_interval(wide)
+    assert claims.compare("share", wide, wide=high - low + 2e-4).verdict == "reproduced"
+    far = [0.3, 0.4, 0.35, 0.38, 0.32]
+    assert claims.compare("share", far).verdict == "not reproduced"
+
+
+@pytest.mark.parametrize("said", [0.8823, 0.1])
+def test_a_living_run_is_held_against_the_living_seeds(report, shown, monkeypatch, said):
+    monkeypatch.setattr(claims, "number", lambda claim: said)
+    settled = claims.compare("share", [*SEEDS, 0.1], dead=[False] * 5 + [True])
+    assert settled.verdict == ("reproduced" if said > 0.8 else "not reproduced")
+    assert settled.measured.endswith("n = 5 living of 6")
+
+
+@pytest.mark.parametrize(
+    ("dead", "seeds", "verdict"),
+    [
+        (1, 5, "reproduced"),
+        (30, 30, "reproduced"),
+        (0, 5, "cannot be tested"),
+        (0, 100, "not reproduced"),
+    ],
+)
+def test_a_dead_run_is_held_against_the_share_of_dead_seeds(report, shown, dead, seeds, verdict):
+    gone = np.arange(seeds) < dead
+    settled = claims.compare("share", np.where(gone, 0.1, 0.88), dead=gone, published_dead=True)
+    assert (settled.verdict, settled.method) == (verdict, claims.DEAD_RUN)
+    assert settled.measured == f"dead: {wilson_interval(dead, seeds)}"
 
 
 def test_a_single_seed_settles_nothing(report, shown, monkeypatch):
@@ -258,6 +301,8 @@ def test_a_single_seed_settles_nothing(report, shown, monkeypatch):
     monkeypatch.setenv("RETHINK_REDUCED", "1")
     settled = claims.compare("share", [0.9])
     assert (settled.verdict, settled.measured) == ("open", "0.9000")
+    settled = claims.compare("share", [0.1, 0.1], dead=[True, True])
+    assert (settled.verdict, settled.measured) == ("open", "no living seed")
 
 
 def test_a_sentence_is_guarded_at_full_parameters_only(monkeypatch):
@@ -351,6 +396,15 @@ def test_a_tally_counts_every_verdict():
     counts = claims.tally(made)
     assert list(counts) == [*claims.VERDICTS, "open"]
     assert counts == dict.fromkeys(counts, 0) | {"reproduced": 1, "contradicted": 2, "open": 1}
+
+
+def test_claims_are_chosen_by_their_kind(report, monkeypatch):
+    row = claims.ledger()["count"]
+    made = [Settled(name, "reproduced", "", "", "") for name in ("words", "count")]
+    kinds = {"words": claims.ledger()["words"], "count": replace(row, kind="number")}
+    monkeypatch.setattr(claims, "ledger", lambda: kinds)
+    assert claims.of_kind(made, "number") == made[1:]
+    assert claims.of_kind(made, "conclusion", "number") == made
 
 
 def table_lines(output):

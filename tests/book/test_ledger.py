@@ -4,9 +4,10 @@ from importlib.resources import files
 
 import pytest
 
-from rethink.book.claims import VERDICTS
+from rethink.book.claims import KINDS, VERDICTS
 
 COLUMNS = ["id", "edition", "statement", "value", "unit", "place", "method", "verdict", "reason"]
+COLUMNS += ["kind"]
 UNITS = {
     "",
     "bits",
@@ -62,6 +63,27 @@ def test_every_claim_has_a_verdict_or_a_number_that_decides(rows: list[dict[str,
             assert not row["reason"].endswith("."), row
         else:
             assert not row["reason"], row
+
+
+def test_every_claim_is_of_a_kind(rows: list[dict[str, str]]) -> None:
+    """A number that decides by itself is no conclusion: it is held against ours, no more."""
+    for row in rows:
+        assert row["kind"] in KINDS, row
+        assert row["verdict"] or row["kind"] != "conclusion", row
+
+
+def test_what_follows_from_another_row_is_not_counted_again(
+    by_id: dict[str, dict[str, str]],
+) -> None:
+    for name, row in by_id.items():
+        if name.startswith(("fig8-", "clean-")) and name.endswith("-g"):
+            assert row["kind"] == "derived", row
+    # The accuracies of a dead network are shares of one class, whichever it is.
+    assert [by_id[f"clean-6-{part}"]["kind"] for part in ("train", "validation", "test")] == [
+        "derived",
+        "derived",
+        "number",
+    ]
 
 
 def test_ids_are_unique_and_kebab_case(rows: list[dict[str, str]]) -> None:

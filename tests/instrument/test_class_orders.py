@@ -191,16 +191,22 @@ def test_intervals_cover_what_they_say():
     assert np.mean(covered) >= 0.9
 
 
-def test_labels_in_random_order_generalize_to_one_bit_a_bit():
+def test_labels_in_random_order_are_left_open_whole():
     counts = [700, 300]
     share = mec.null(counts).total / 999
     found = estimate(share, counts).to_dict()
-    assert found["expected_generalization"] == pytest.approx(1)
     assert found["overfit_risk"] == 1
-    assert found["expected_resilience_db"] == pytest.approx(0)
-    assert found["capacity_bits"] == found["null_capacity_bits"]
-    low, high = found["expected_generalization_interval"]
-    assert low <= found["expected_generalization"] <= high
+    assert found["open_bits"] == found["null_open_bits"] == mec.dictionary_bits(np.array(counts))
+    low, high = found["open_bits_interval"]
+    assert low <= found["open_bits"] <= high
+
+
+def test_what_is_left_open_is_called_no_capacity_and_divides_nothing():
+    """Fano's inequality bounds what the features leave open, not what a learner has to store."""
+    found = estimate(0.2, [100] * 10).to_dict()
+    assert found["open_bits"] == pytest.approx(1_000 * (0.721928 + 0.2 * 3.169925), rel=1e-5)
+    for word in ("capacity", "generalization", "resilience"):
+        assert not [name for name in found if word in name]
 
 
 def test_the_bound_holds_where_the_truth_is_known():

@@ -10,9 +10,10 @@ page and the tests read it.
 import csv
 import io
 import json
+import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from nbformat import NotebookNode
 from numpy.typing import ArrayLike, NDArray
 
 from rethink.errors import CommandError
-from rethink.intervals import MeanInterval, prediction_interval
+from rethink.intervals import MeanInterval, prediction_interval, wilson_interval
 from rethink.paths import repository
 from rethink.plots import figures
 
@@ -35,6 +36,13 @@ VERDICTS = (
     "contradicted",
     "cannot be tested",
 )
+# What a row of the ledger is. Numbers and definitions are counted apart from conclusions, and what
+# follows from another row is not counted again.
+KINDS = ("conclusion", "number", "definition", "derived")
+WIDE = 0.05  # of an interval of accuracies: five points
+TEST_PICTURES = 10_000
+ONE_RUN = "the same network from other seeds; where one more living one would lie (95%)"
+DEAD_RUN = "the same network from other seeds; how many of them are dead"
 _UNSAID = ("", "share", "count")
 # MyST-NB shows what is under this prefix only where the prose asks for it.
 _HIDDEN = "application/papermill.record/"
@@ -63,6 +71,9 @@ class Claim:
         method: how it is measured here.
         verdict: one of ``VERDICTS``; empty where the numbers alone decide, as for one training run.
         reason: why the verdict follows, in a sentence.
+        kind: one of ``KINDS``: a conclusion that the report draws or an assumption that it makes; a
+            number that it counted, computed or measured; a definition or a fact of the set-up; or
+            what follows by arithmetic from another row.
     """
 
     id: str
@@ -75,6 +86,7 @@ class Claim:
     method: str = ""
     verdict: str = ""
     reason: str = ""
+    kind: str = "conclusion"
 
 
 @dataclass(frozen=True)
@@ -215,31 +227,68 @@ def same(claim: str, measured: float) -> Settled:
     return _settle(row, verdict, method, kept, reason, True)
 
 
-def compare(claim: str, samples: ArrayLike) -> Settled:
-    """Settle a claim about one training run: reproduced if one more seed could have given it.
+def compare(
+    claim: str,
+    samples: ArrayLike,
+    dead: Sequence[bool] = (),
+    published_dead: bool = False,
+    wide: float = WIDE,
+) -> Settled:
+    """Settle a claim about one training run by runs of the same network from other seeds.
 
-    The published value is held against the 95% prediction interval of the seeds, shape (seeds,).
-    With less than two seeds, as where all of a draft's are dead, the claim stays open.
+    One rule for living and for dead networks, which answer everything with one class:
+
+    - A published run that lives is held against the living seeds. It is reproduced if it lies in
+      their 95% prediction interval, and not reproduced outside. An interval wider than `wide` lets
+      nearly everything in: then lying inside shows nothing, and the claim cannot be tested.
+    - A published run that is dead is held against the share of dead seeds. It is reproduced if a
+      seed died; not reproduced if none did and Wilson's 95% interval ends below one in twenty; and
+      cannot be tested if none did among too few.
+
+    Ends of an interval of shares are rounded outward to a test picture: by less than that nothing
+    falls. With less than two living seeds to hold a living run against, as where all of a draft's
+    are dead, the claim stays open.
+
+    Args:
+        claim: its id in the ledger.
+        samples: one value a seed, shape (seeds,).
+        dead: which seeds are dead, shape (seeds,); by default none.
+        published_dead: whether the published run is.
+        wide: width of the interval, in the unit of the claim.
     """
     row, said, values = ledger()[claim], number(claim), np.asarray(samples, dtype=float)
-    method = row.method or "the same network from other seeds; where one more would lie (95%)"
+    gone = np.zeros(len(values), dtype=bool)
+    gone[:] = dead if len(dead) else False
+    if published_dead:
+        return _compare_dead(row, int(gone.sum()), len(values))
+    values, method = values[~gone], row.method or ONE_RUN
     if len(values) < 2:
         shown = ", ".join(f"{value:.4f}" for value in values) or "no living seed"
         return _settle(row, VERDICTS[0], method, shown, "", False)
-    low, high = prediction_interval(values)
-    inside = low <= said <= high
-    where = "inside" if inside else "outside"
-    # A digit more where rounding would make an end look like what was published.
-    digits = 5 if not inside and f"{said:.4f}" in (f"{low:.4f}", f"{high:.4f}") else 4
-    return _settle(
-        row,
-        VERDICTS[0] if inside else VERDICTS[2],
-        method,
-        f"{values.mean():.4f}, one more seed in [{low:.{digits}f}, {high:.{digits}f}], "
-        f"n = {len(values)}",
-        f"the published run lies {where} the range of one more seed",
-        True,
-    )
+    shares = row.unit == "share"
+    low, high = prediction_interval(values, shares=shares)
+    if shares:
+        # Whole pictures, but for rounding in the last bits.
+        low = math.floor(low * TEST_PICTURES + 1e-6) / TEST_PICTURES
+        high = math.ceil(high * TEST_PICTURES - 1e-6) / TEST_PICTURES
+    verdict, reason = VERDICTS[2], "the published run lies outside the range of one more seed"
+    if low <= said <= high:
+        verdict, reason = VERDICTS[0], "the published run lies inside the range of one more seed"
+        if high - low > wide:
+            verdict, reason = VERDICTS[4], "seeds spread so far that nearly any run would fit"
+    among = f"{len(values)} living of {len(gone)}" if gone.any() else f"{len(values)}"
+    measured = f"{values.mean():.4f}, one more seed in [{low:.4f}, {high:.4f}], n = {among}"
+    return _settle(row, verdict, method, measured, reason, True)
+
+
+def _compare_dead(row: Claim, dead: int, seeds: int) -> Settled:
+    share = wilson_interval(dead, seeds)
+    verdict, reason = VERDICTS[4], "no seed died, of too few to rule it out"
+    if dead:
+        verdict, reason = VERDICTS[0], "the published run is dead, and so are seeds of ours"
+    elif share.high < 0.05:
+        verdict, reason = VERDICTS[2], "the published run is dead, and hardly any seed would be"
+    return _settle(row, verdict, row.method or DEAD_RUN, f"dead: {share}", reason, True)
 
 
 def _settle(
@@ -379,6 +428,11 @@ def whole_ledger(book: Path) -> str:
     for claim in ledger().values():
         writer.writerow(asdict(claim) | settled.get(claim.id, {"measured": ""}))
     return text.getvalue()
+
+
+def of_kind(settled: Iterable[Settled], *kinds: str) -> list[Settled]:
+    """Return the claims of these ``KINDS``."""
+    return [claim for claim in settled if ledger()[claim.id].kind in kinds]
 
 
 def tally(settled: Iterable[Settled]) -> dict[str, int]:

@@ -147,7 +147,11 @@ def run(data: Dataset, kind: str, seed: int = 0) -> dict[str, NDArray[Any]]:
 
 
 def judgements() -> list[Judgement]:
-    """Return the labels that a vision-language model named (``judgements.csv``), random first."""
+    """Return the labels that a vision-language model named (``judgements.csv``), random first.
+
+    They were given in November 2026. Which model it was, its version and the words that it was
+    asked in were not recorded, so that nobody can have them again.
+    """
     with Path(__file__).with_name("judgements.csv").open(encoding="utf-8") as file:
         return [
             Judgement(row["sample"], int(row["index"]), row["seen"], row["sure"] == "sure")

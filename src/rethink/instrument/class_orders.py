@@ -127,25 +127,25 @@ class LearnerEstimate:
     def to_dict(self) -> dict[str, Any]:
         """The estimates as plain values, each with the interval that the share's gives.
 
-        ``overfit_risk`` is the share over the errors of naming the commonest class. Where classes
-        are balanced a learner errs no more in the long run, as the share is over the Bayes error.
+        ``open_bits`` bound what the features leave open of all labels. They are no capacity that a
+        learner needs: one that knows every label of its rows has stored them all.
+
+        ``overfit_risk`` is the share over the errors of naming the commonest class. The share of
+        nearest neighbours is over the Bayes error, so that where classes are balanced a learner
+        that comes to the Bayes error with more and more rows errs no more in the long run. Nothing
+        of the kind holds for a learner of fixed size, nor at a given number of rows.
         """
         low, high = self.order.interval
         wrong = 1 - self.guess
-        dictionary = self.instances * self.entropy
         bits = [self.bits(share) for share in (self.order.share, low, high)]
-        ratios = [dictionary / b if b else math.nan for b in bits]
         return {
             "learner": self.learner,
             "order": self.order.name,
-            "capacity_bits": bits[0],
-            "capacity_bits_interval": bits[1:],
-            "null_capacity_bits": dictionary,
+            "open_bits": bits[0],
+            "open_bits_interval": bits[1:],
+            "null_open_bits": self.instances * self.entropy,
             "overfit_risk": _at_most_1(self.order.share, wrong),
             "overfit_risk_interval": [_at_most_1(s, wrong) for s in (low, high)],
-            "expected_generalization": ratios[0],
-            "expected_generalization_interval": ratios[:0:-1],
-            "expected_resilience_db": 20 * math.log10(1 / ratios[0]) if ratios[0] > 0 else math.nan,
         }
 
 

@@ -40,12 +40,10 @@ JSON_NAMES = {
     "column_p": "p value of the strongest rank sum of a class along a column",
     "learners": (
         "for a tree, a forest and a network, estimates by the order that stands for it: "
-        "`capacity_bits` of the labels that the features leave open at the most (Fano's "
-        "inequality); `overfit_risk`, errors on new rows over those of naming the commonest "
-        "class (no probability); `expected_generalization`, the labels' bits over the bits "
-        "left open; `expected_resilience_db`, the report's formula, in which no noise is; the "
-        "first three with `_interval`, from the 95 % interval of the share; "
-        "`null_capacity_bits`; `order`"
+        "`open_bits`, bits of the labels that the features leave open at the most (Fano's "
+        "inequality; no capacity); `overfit_risk`, errors on new rows over those of naming the "
+        "commonest class (no probability); both with `_interval`, from the 95 % interval of the "
+        "share; `null_open_bits`, for labels in random order: all of their bits; `order`"
     ),
     "enough_data": "`verdict` (one class, too few, no signal, growing, flat) and its sentence",
     "duplicates, contradictions": (

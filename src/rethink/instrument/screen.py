@@ -66,17 +66,12 @@ def lines(measured: dict[str, Any]) -> Iterator[str]:
                 f"{chance['share']:>8.4f}{_one(chance['z']):>9}{order['rows']:>11,}"
             )
         yield ""
-        heads = f"{'bits':>11}{'errors / guess':>18}{'bits/bit':>11}{'dB*':>7}"
+        heads = f"{'bits':>11}{'errors / guess':>18}"
         yield f"{'Left open of the labels':<26}{heads}"
         for each in measured["learners"]:
             low, high = each["overfit_risk_interval"]
             risk = f"{each['overfit_risk']:.0%} [{low:.0%}, {high:.0%}]"
-            ratio = each["expected_generalization"]
-            yield (
-                f"  {each['learner']:<24}{each['capacity_bits']:>11,.0f}{risk:>18}"
-                f"{ratio:>11.2f}{_one(each['expected_resilience_db']):>7}"
-            )
-        yield "  * the report's formula for resilience, in which no noise is"
+            yield f"  {each['learner']:<24}{each['open_bits']:>11,.0f}{risk:>18}"
         yield ""
     yield from wrapped("Enough data?", measured["enough_data"]["sentence"])
     growth = measured["growth"]
