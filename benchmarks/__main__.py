@@ -112,8 +112,8 @@ def measured(file: Path) -> dict[str, Any]:
     except (AttributeError, RecursionError, ValueError):
         pass
     sys.exit(
-        f"{file} must hold a measurement for each machine; restore it, as by `git checkout {file}`, "
-        "or delete it"
+        f"{file} must hold a measurement for each machine; restore it, as by "
+        f"`git checkout {file}`, or delete it"
     )
 
 
