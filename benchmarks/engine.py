@@ -218,10 +218,8 @@ def _accuracy(network: Any, data: Dataset) -> float:
     return float((predicted.numpy() == data.test_labels).mean())
 
 
-def _products(
-    sizes: Sequence[int], members: int, rows: int, backward: bool = True
-) -> Callable[[], None]:
-    """Return a function that does the matrix products of one step, or of a forward pass alone."""
+def _products(sizes: Sequence[int], members: int, rows: int) -> Callable[[], None]:
+    """Return a function that does the matrix products of one step."""
     import torch
 
     pairs = []
@@ -229,10 +227,9 @@ def _products(
         inputs = torch.rand(members, rows, fan_in)
         weights, errors = torch.rand(members, fan_in, fan_out), torch.rand(members, rows, fan_out)
         pairs.append((inputs, weights, torch.empty_like(errors)))
-        if backward:
-            pairs.append((inputs.transpose(1, 2), errors, torch.empty_like(weights)))
-            if layer:
-                pairs.append((errors, weights.transpose(1, 2), torch.empty_like(inputs)))
+        pairs.append((inputs.transpose(1, 2), errors, torch.empty_like(weights)))
+        if layer:
+            pairs.append((errors, weights.transpose(1, 2), torch.empty_like(inputs)))
 
     def multiply() -> None:
         for left, right, out in pairs:
@@ -247,9 +244,8 @@ def anatomy() -> list[dict[str, Any]]:
     Returns:
         One entry a network: ``hidden``, ``members`` of its stack; microseconds a member and step
         of ``gather``, ``forward``, ``backward``, ``adam``, the ``whole`` step and its ``products``
-        alone; milliseconds a member of ``evaluation`` after an epoch; microseconds a member and
-        thousand rows of the products of an evaluation, ``evaluation_products``; ``megabytes``, the
-        peak memory of a process that has trained such a stack for an epoch.
+        alone; milliseconds a member of ``evaluation`` after an epoch; ``megabytes``, the peak
+        memory of a process that has trained such a stack for an epoch.
     """
     jobs = joblib.Parallel(n_jobs=joblib.cpu_count(), prefer="threads", batch_size=1)
     return list(jobs(joblib.delayed(_alone)("dissect", hidden) for hidden in SEVEN))
@@ -295,7 +291,6 @@ def dissect(hidden: Sequence[int]) -> dict[str, Any]:
             "adam": _each(stack.optimizer.step, 300),
             "whole": _each(stack.epoch, 1) / steps,
             "products": _each(_products(sizes, members, BATCH), 300),
-            "evaluation_products": _each(_products(sizes, members, 1_000, backward=False), 20),
         }
         evaluation = _each(evaluate, 1)
     return {

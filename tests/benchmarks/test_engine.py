@@ -9,6 +9,8 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks import engine
 from benchmarks.__main__ import Target, ratios, rounded, targets
+from rethink.runs import machine
+from tests.book.builds import never
 
 
 @pytest.mark.parametrize("name", engine.CONTENDERS)
@@ -39,15 +41,11 @@ def test_products_are_those_of_one_step(monkeypatch):
         multiplied.append(2 * left.shape[1] * left.shape[2] * right.shape[2])
 
     multiply = engine._products((20, 6, 3), members=2, rows=4)
-    forward = engine._products((20, 6, 3), members=2, rows=4, backward=False)
     monkeypatch.setattr(torch, "bmm", bmm)
     multiply()
     layers = [2 * 4 * fan_in * fan_out for fan_in, fan_out in pairwise((20, 6, 3))]
     # Forward and weights for each layer, and the errors of all layers but the first.
     assert sum(multiplied) == 2 * sum(layers) + layers[1]
-    multiplied.clear()
-    forward()
-    assert sum(multiplied) == sum(layers)
 
 
 FOUND = {
@@ -64,8 +62,6 @@ FOUND = {
         }.items()
     ],
     "steps": [{"megabytes": 500.0}, {"megabytes": 700.0}],
-    "studies": [{"seconds": 600.0, "products": 500.0}, {"seconds": 900.0, "products": 500.0}],
-    "experiments": [{"seconds": 1800.0}, {"seconds": 1500.0}],
     "algorithm": {
         "contenders": {
             "sum and argsort": {"seconds": [2.0, 2.0]},
@@ -95,15 +91,67 @@ def test_the_fastest_peer_on_any_network_is_the_one_that_counts():
     quicker = deepcopy(FOUND)
     quicker["trainers"][5]["seconds"] = [0.5, 1.0, 1.0]
     (peer,) = (target for target in targets(quicker) if "peer" in target.what)
-    assert peer.what.endswith(f"report on {list(bench.SMALL)}")
+    assert peer.case == f"report on {list(bench.SMALL)}"
     assert (peer.value, peer.met) == (0.5, False)
 
 
 def test_a_target_says_itself_on_one_line():
-    target = Target("the trainer", "x", 10.0, 9.5, 12.25, limit=9, goal=11, at_least=True)
-    assert str(target) == "met    the trainer: 10.00x (9.50 to 12.25), at least 9, goal 11 missed"
-    target = Target("memory", "", 3.0, 3.0, 3.0, limit=2, goal=2, at_least=False)
+    target = Target("the trainer", "here", "x", 10.0, 9.5, 12.25, limit=9, goal=11, at_least=True)
+    said = "met    the trainer, here: 10.00x (9.50 to 12.25), at least 9, goal 11 missed"
+    assert str(target) == said
+    target = Target("memory", "", "", 3.0, 3.0, 3.0, limit=2, goal=2, at_least=False)
     assert str(target) == "MISSED memory: 3.00, at most 2"
+
+
+@pytest.fixture
+def done(monkeypatch, tmp_path, small):
+    """A call of `make bench` in another repository that measures nothing; the commands after it."""
+    commands = []
+    for name, found in (
+        ("compare", FOUND["trainers"]),
+        ("anatomy", FOUND["steps"]),
+        ("algorithm", FOUND["algorithm"]),
+        ("progression", {}),
+        ("rows", []),
+    ):
+        module = engine if hasattr(engine, name) else bench.estimator
+        monkeypatch.setattr(module, name, lambda *data, found=found: found)
+    monkeypatch.setattr(bench, "repository", lambda: tmp_path)
+    monkeypatch.setattr(bench, "fashion_mnist", lambda: small)
+    monkeypatch.setattr(bench, "show", lambda found: None)
+    monkeypatch.setattr(bench.subprocess, "run", lambda command, **_: commands.append(command))
+    return commands
+
+
+def test_a_machine_replaces_its_own_measurement_and_leaves_others(done, tmp_path):
+    file = tmp_path / "book" / "bench.json"
+    bench.main()
+    ((here, found),) = json.loads(file.read_text()).items()
+    assert here == machine.name(machine.environment())
+    assert [target["met"] for target in found["targets"]] == [False, True, True, True, True]
+    assert [command[-1] for command in done] == ["costs", "html"]
+
+    other = {"another (AVX2)": {"environment": {}, "targets": [], "seconds": 0.1}}
+    file.write_text(json.dumps(other | {here: found | {"date": "long ago"}}))
+    bench.main()
+    again = json.loads(file.read_text())
+    assert list(again) == ["another (AVX2)", here]
+    assert again["another (AVX2)"] == other["another (AVX2)"]
+    assert again[here] == found
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"environment": {}, "cores": 2}', '{"another": {"cores": 2}}', "[" * 100_000],
+)
+def test_a_file_of_something_else_is_refused_before_measuring(done, tmp_path, monkeypatch, content):
+    file = tmp_path / "book" / "bench.json"
+    file.parent.mkdir()
+    file.write_text(content)
+    monkeypatch.setattr(engine, "anatomy", never)
+    with pytest.raises(SystemExit, match=f"^{file} must hold a measurement for each machine; rest"):
+        bench.main()
+    assert file.read_text() == content
 
 
 def test_ratios_pair_what_ran_together():

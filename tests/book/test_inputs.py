@@ -6,7 +6,7 @@ import pytest
 
 from rethink import paths
 from rethink.book import inputs
-from rethink.book.pages import BookError
+from rethink.book.pages import BookError, Request
 from rethink.runs import audit, store, tasks
 from tests.book.builds import make_it, never
 from tests.book.manuscripts import append, code, write_chapter
@@ -175,3 +175,21 @@ def test_everything_is_what_the_pages_ask_for(measuring, executed, monkeypatch, 
     found = inputs.everything()
     assert list(found) == ["tiny"]
     assert found["tiny"].tasks == ({"seed": 0}, {"seed": 1})
+
+
+def test_a_training_run_of_two_studies_counts_for_the_first(monkeypatch, small):
+    from rethink import data
+    from rethink.runs import study
+
+    asked = [
+        Request("training_runs", {"study": name, "seeds": seeds, "epochs": 3})
+        for name, seeds in (("capacity", 2), ("shares", 2), ("capacity", 3), ("shares", 1))
+    ]
+    asked.insert(1, Request("smallest", {"seeds": 1}))
+    monkeypatch.setattr(inputs, "_asked_under_way", lambda: asked)
+    monkeypatch.setattr(data, "fashion_mnist", lambda: small)
+    monkeypatch.setattr(study, "results_of", lambda wanted, data, store: wanted)
+    found = inputs.studies()
+    # On all data the largest network is one of the seven, and there are five shares.
+    assert {name: len(runs) for name, runs in found.items()} == {"capacity": 21, "shares": 8}
+    assert len(inputs.everything()["training_runs"]) == 29

@@ -228,7 +228,9 @@ def test_a_parameter_that_is_no_plain_value_is_an_error_that_names_the_chapter(b
 
 def test_a_page_that_lists_everything_is_told_from_its_code(book):
     assert not any(shows_everything(read(book, page)) for page in page_names(book))
-    write_chapter(book, "02-two", code("asked = inputs.everything()"))
+    for call in ("inputs.studies()", "inputs.everything()"):
+        write_chapter(book, "02-two", code(f"asked = {call}"))
+        assert shows_everything(read(book, "02-two"))
     assert [page for page in page_names(book) if shows_everything(read(book, page))] == ["02-two"]
 
 

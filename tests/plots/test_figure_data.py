@@ -83,6 +83,12 @@ def test_words_on_an_axis_stand_for_its_places(ax):
     assert found == [("shirt", "20%"), ("coat or so", "30%")]
 
 
+def test_the_middle_of_a_bar_is_its_tick_but_for_rounding(ax):
+    ax.barh([0, -1, -2], [3, 4, 5], height=0.6, label="bars")
+    ax.set_yticks([0, -1, -2], ["shirt", "coat", "bag"])
+    assert [row["y"] for row in rows(ax)] == ["shirt", "coat", "bag"]
+
+
 def test_a_tick_that_says_its_number_is_written_as_any_number(ax):
     ax.plot([-2000, 3000], [0, 1], label="line")
     ax.set_xticks([-2000, 3000], ["\u22122,000", "3,000"])

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -27,3 +29,15 @@ def test_values_that_fit_nothing_are_an_error(measured):
         measured.where(absent=None)
     with pytest.raises(ValueError, match=r"must fit one task, but \{'kind': 'sum'\} fits 3"):
         measured.one(kind="sum")
+
+
+def test_results_say_how_long_they_took_and_where():
+    def done(seconds, processor):
+        machine = {"device": "cpu", "processor": processor, "vector": "AVX2"}
+        said = {"task": ["sums", {}], "environment": machine, "seconds": seconds}
+        return {"about": np.frombuffer(json.dumps(said).encode(), np.uint8)}
+
+    results = (done(1.5, "B"), done(2.25, "A"), done(0.25, "B"))
+    measured = Results(({}, {}, {}), results, ("a", "b", "c"))
+    assert measured.seconds == 4
+    assert measured.machines == ["A (AVX2)", "B (AVX2)"]

@@ -192,17 +192,36 @@ def everything() -> "dict[str, Results]":
     For pages that say of all of them how many there are, or list them. In a draft they are those of
     its reduced parameters.
     """
+    return _results(_asked_under_way(), lambda request: request.experiment)
+
+
+def studies() -> "dict[str, Results]":
+    """Return all training runs of `everything` by study; one of two counts for the first."""
+    trained = [each for each in _asked_under_way() if each.experiment == "training_runs"]
+    return _results(trained, lambda request: str(request.parameters["study"]))
+
+
+def _asked_under_way() -> list[Request]:
+    """Return what the pages of the book under way ask for."""
+    overrides = json.loads(os.environ.get("RETHINK_REDUCED") or "{}")
+    return asked_by_all(replace(Edition.full(root()), overrides=overrides))
+
+
+def _results(asked: list[Request], group: "Callable[[Request], str]") -> "dict[str, Results]":
+    """Return the results that are asked for, each in the group of the first request for it."""
     from rethink.data import fashion_mnist
     from rethink.runs.store import Store
     from rethink.runs.study import results_of
 
-    overrides = json.loads(os.environ.get("RETHINK_REDUCED") or "{}")
-    edition = replace(Edition.full(root()), overrides=overrides)
-    by_experiment: dict[str, list[Task]] = {}
-    for task in wanted_by(asked_by_all(edition)):
-        by_experiment.setdefault(task.experiment, []).append(task)
+    groups: dict[str, list[Task]] = {}
+    seen: set[str] = set()
+    for request in asked:
+        new = [task for task in wanted_by([request]) if task.text not in seen]
+        seen |= {task.text for task in new}
+        if new:
+            groups.setdefault(group(request), []).extend(new)
     data, store = fashion_mnist(), Store.here()
-    return {name: results_of(by_experiment[name], data, store) for name in sorted(by_experiment)}
+    return {name: results_of(groups[name], data, store) for name in sorted(groups)}
 
 
 def asked_by(edition: Edition, page: str) -> list[Request]:

@@ -309,7 +309,9 @@ def shows_seconds(notebook: NotebookNode) -> bool:
 
 def shows_everything(notebook: NotebookNode) -> bool:
     """Tell whether a page says something of all results that the book shows."""
-    return any("inputs.everything(" in c.source for c in notebook.cells if c.cell_type == "code")
+    calls = ("inputs.everything(", "inputs.studies(")
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return any(call in source for call in calls for source in sources)
 
 
 def summarises(notebook: NotebookNode) -> bool:

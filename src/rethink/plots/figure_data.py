@@ -167,11 +167,14 @@ def _cells(name: str, image: AxesImage) -> Iterator[_Row]:
 
 def _place(axis: Axis, place: float) -> str:
     """Write a place on an axis by the word that stands there, or else by its number."""
-    ticks = list(axis.get_majorticklocs())
+    ticks = axis.get_majorticklocs()
+    # By what is written of it: the middle of a bar is a tick but for rounding.
+    places = list(map(_digits, ticks))
     word = ""
-    if isinstance(axis.get_major_locator(), FixedLocator | StrCategoryLocator) and place in ticks:
-        words = axis.get_major_formatter().format_ticks(ticks)
-        word = " ".join(words[ticks.index(place)].split())
+    fixed = isinstance(axis.get_major_locator(), FixedLocator | StrCategoryLocator)
+    if fixed and _digits(place) in places:
+        words = axis.get_major_formatter().format_ticks(list(ticks))
+        word = " ".join(words[places.index(_digits(place))].split())
     plain = word.replace(",", "").replace("\u2212", "-")
     return word if word and plain != _digits(place) else _digits(place)
 

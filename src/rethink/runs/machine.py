@@ -1,6 +1,7 @@
 """What the last bits of a result depend on: processor, device, libraries."""
 
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +20,17 @@ def environment(device: str = "cpu") -> dict[str, str]:
         "numpy": version("numpy"),
         "sklearn": version("scikit-learn"),
     }
+
+
+def name(environment: dict[str, str]) -> str:
+    """Name a type of machine by its processor and vector unit, such as AMD EPYC (AVX2).
+
+    A GPU has its own name.
+    """
+    if environment["device"] != "cpu":
+        return environment["device"]
+    words = re.sub(r"\((?:R|TM)\)|\b(?:CPU|Processor)\b", " ", environment["processor"]).split()
+    return f"{' '.join(words)} ({environment['vector'].replace('AVX512', 'AVX-512')})"
 
 
 def same_machine(old: dict[str, str], new: dict[str, str]) -> bool:

@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rethink.runs.tasks import Arrays
+from rethink.runs import machine
+from rethink.runs.tasks import Arrays, about, seconds
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Results:
     def __len__(self) -> int:
         """Count the tasks."""
         return len(self.tasks)
+
+    @property
+    def seconds(self) -> float:
+        """How long all tasks took together, in seconds of one core."""
+        return sum(map(seconds, self.results))
+
+    @property
+    def machines(self) -> list[str]:
+        """The types of machine that did the tasks, as `machine.name` names them."""
+        return sorted({machine.name(about(result)["environment"]) for result in self.results})
 
     def where(self, **values: object) -> Self:
         """Return the tasks that were asked for these values.
