@@ -119,4 +119,5 @@ def _rank(x: Floats, y: Floats) -> float:
 
 def _fisher(correlation: npt.ArrayLike) -> Floats:
     """Fisher's scale, which has no place for 1."""
-    return np.arctanh(np.clip(correlation, -1 + 1e-12, 1 - 1e-12))
+    scaled: Floats = np.arctanh(np.clip(correlation, -1 + 1e-12, 1 - 1e-12))
+    return scaled
