@@ -201,7 +201,7 @@ def _misordered(means: Doubles, spreads: Doubles) -> Doubles:
         means: of k numbers, shape (draws, k).
         spreads: their standard deviations, shape (draws, k).
     """
-    count = 161
+    count = 321
     steps, width = np.linspace(-8, 8, count, retstep=True)
     density = np.exp(-(steps**2) / 2)
     density /= density.sum()

@@ -214,8 +214,9 @@ def _check_steps(steps: int) -> None:
 def _unit(vectors: Tensor) -> Tensor:
     """Return vectors of length 1 along the last axis; one without a direction stays zero."""
     # Scaled first: a gradient's squares can be too small for single precision.
-    vectors = vectors / vectors.abs().amax(dim=-1, keepdim=True).clamp(min=1e-38)
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-38)
+    scaled: Tensor = vectors / vectors.abs().amax(dim=-1, keepdim=True).clamp(min=1e-38)
+    lengths: Tensor = scaled.norm(dim=-1, keepdim=True)
+    return scaled / lengths.clamp(min=1e-38)
 
 
 def _stacked(
