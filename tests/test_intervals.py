@@ -1,5 +1,7 @@
 """The intervals against scipy, the textbook formula, published values and simulated coverage."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -114,6 +116,66 @@ def test_published_wilson_intervals():
         assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
 
 
+groups = st.lists(st.lists(numbers, min_size=1, max_size=4), min_size=2, max_size=4)
+
+
+@quick
+@given(groups)
+def test_choices_out_of_order_are_counted(runs):
+    found = intervals.misordering(runs, draws=2)
+    rows = list(itertools.product(*runs))
+    wrong = [any(a <= b for a, b in itertools.pairwise(row)) for row in rows]
+    assert (found.wrong, found.choices) == (sum(wrong), len(rows))
+    assert 0 <= found.low <= found.high <= 1
+    assert np.isnan(found.chance) == (min(map(len, runs)) == 1)
+
+
+@quick
+@given(st.floats(-3, 3), st.floats(0.02, 1), st.floats(0.02, 1))
+def test_two_normal_runs_are_misordered_by_the_closed_form(ahead, first, second):
+    apart = np.sqrt([first**2 / 2, first**2 / 2, second**2 / 2, second**2 / 2])
+    signs = np.array([1, -1, 1, -1])
+    a, b = np.split(apart * signs, 2)
+    found = intervals.misordering([ahead + a, b], draws=2)
+    assert found.chance == pytest.approx(stats.norm.sf(ahead / np.hypot(first, second)), abs=2e-3)
+
+
+def test_several_normal_runs_are_misordered_as_in_simulation():
+    means, spreads = np.array([1.0, 0.6, 0.5, -0.4]), np.array([0.2, 0.5, 0.1, 0.6])
+    # Four runs with just these means and spreads.
+    standard = np.array([1.0, -1.0, 1.0, -1.0]) * np.sqrt(3 / 4)
+    runs = means[:, None] + spreads[:, None] * standard
+    found = intervals.misordering(runs)
+    drawn = np.random.default_rng(0).normal(means, spreads, (200_000, 4))
+    assert found.chance == pytest.approx((np.diff(drawn) >= 0).any(axis=1).mean(), abs=4e-3)
+    assert found.low < found.chance < found.high
+    assert intervals.misordering(runs) == found
+    # It is at least as likely as for the worst pair, and no more than for all pairs together.
+    pairs = [intervals.misordering(pair).chance for pair in itertools.pairwise(runs)]
+    assert max(pairs) < found.chance < sum(pairs)
+
+
+def test_the_chance_of_misordering_is_covered():
+    rng = np.random.default_rng(3)
+    truth = stats.norm.sf(1 / np.hypot(0.3, 0.8))
+    covered = 0
+    for seed in range(200):
+        runs = [rng.normal(1, 0.3, 5), rng.normal(0, 0.8, 9)]
+        found = intervals.misordering(runs, draws=200, seed=seed)
+        covered += found.low <= truth <= found.high
+    assert 0.92 < covered / 200 < 0.99
+
+
+def test_more_runs_leave_less_open_and_equal_ones_nothing():
+    few = intervals.misordering([[2.0, 2.2, 2.4], [1.0, 1.3, 1.6]])
+    many = intervals.misordering([[2.0, 2.2, 2.4] * 8, [1.0, 1.3, 1.6]])
+    assert many.high < few.high
+    sure = intervals.misordering([[2.0, 2.0], [1.0, 1.0], [0.0, 0.0]])
+    assert (sure.wrong, sure.chance, sure.high) == pytest.approx((0, 0, 0), abs=1e-12)
+    tied = intervals.misordering([[1.0, 1.0], [1.0, 1.0]])
+    assert (tied.wrong, tied.choices) == (4, 4)  # a tie shows no order
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -126,6 +188,9 @@ def test_published_wilson_intervals():
         (lambda: intervals.wilson_interval(0.5, 2), "successes must be an integer"),
         (lambda: intervals.wilson_interval(0, 0), "trials must be an integer of at least 1"),
         (lambda: intervals.wilson_interval(1, 2, 0.0), "confidence must lie"),
+        (lambda: intervals.misordering([[1, 2]]), "groups must be two or more, but 1"),
+        (lambda: intervals.misordering([[1], []]), "groups must have shape"),
+        (lambda: intervals.misordering([[1, 2], [0, 1]], 95), "confidence must lie"),
     ],
 )
 def test_bad_input_is_named(call, message):

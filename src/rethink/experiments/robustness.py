@@ -7,6 +7,12 @@ at each strength. The noise at which a network has lost half of what it has over
 which it has lost a percentage point, are resilience in dB. Attacks and drift are put on the same
 axis by the signal-to-noise ratio that they leave.
 
+Decibels are total noise, so that the worst noise at so many of them is bounded in total: for each
+attacked image the least change that misleads is looked for (`attacks.ddn`), and accuracy at a ratio
+is the share of images that need more. Projected gradient descent within the same total is its
+control. The attack that bounds the change of a pixel is compared with itself at random: each pixel
+changed by as much, up or down by chance.
+
 Trained on the clean split with the default recipe; only the images tested are damaged. All members
 are tested on the same damaged images, attacks aside, which are each member's own. Sources: see
 `rethink.questions.damage` and `rethink.questions.attacks`.
@@ -30,6 +36,9 @@ LEVELS = (256, 128, 64, 32, 16, 8, 4, 2)
 # but one is already enough to cost more than a percentage point.
 EPSILONS = (0, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
 STEPS = 10  # of projected gradient descent
+LEAST_STEPS = 80  # of the search for the least change
+LEAST_DB = tuple(range(70, -1, -1))
+TOTAL_DB = (45, 40, 35, 30, 25, 20)  # where projected gradient descent is its control
 ATTACKED = 2_000  # test images, the first ones: an attack costs as much as training on them
 NOISE_SEED = 0
 
@@ -44,7 +53,7 @@ def tasks(seeds: int, epochs: int = 10) -> list[dict[str, Any]]:
 def seconds(task: dict[str, Any]) -> float:
     """Return roughly how many core seconds a task takes."""
     units = sum(task["hidden"])
-    return float(task["seeds"] / 5 * ((1.8 + units / 90) * task["epochs"] + units / 15) + 16)
+    return float(task["seeds"] / 5 * ((1.8 + units / 90) * task["epochs"] + units / 9 + 9) + 16)
 
 
 def elsewhere(task: dict[str, Any]) -> dict[str, float]:
@@ -74,10 +83,19 @@ def run(data: Dataset, *, hidden: tuple[int, ...], seeds: int, epochs: int) -> A
         Drift: ``drift_kinds`` (5,) names, ``drift_amounts`` and ``drift_db`` (5, 6) for severities
         0 to 5, ``drift`` (S, 5, 6).
 
-        Attacks, on the first ``attacked`` () test images: ``epsilon`` (e,) with white as 1;
-        ``fgsm`` and ``pgd`` (S, e); ``fgsm_db`` and ``pgd_db`` (S, e); ``flat`` (S,) share of
-        images where the gradient is zero; ``pgd_half`` and ``pgd_point`` (S,): epsilon at which
-        ``pgd`` has fallen, and ``pgd_half_db`` and ``pgd_point_db`` (S,): the same in dB.
+        Attacks, on the first ``attacked`` () test images; ``flat`` (S,): share of them where the
+        gradient is zero.
+
+        Bounded a pixel: ``epsilon`` (e,) with white as 1; ``fgsm`` and ``pgd`` (S, e); ``fgsm_db``
+        and ``pgd_db`` (S, e); ``pgd_half`` and ``pgd_point`` (S,): epsilon at which ``pgd`` has
+        fallen, and ``pgd_half_db`` and ``pgd_point_db`` (S,): the same in dB; ``signs`` (S, e):
+        each pixel changed by epsilon up or down by chance, and kept between black and white.
+
+        Bounded in total: ``least_db`` (k,), ``least`` (S, k): share of the images that are right
+        and need more noise than that to be misled, as far as was found; ``least_half_db`` and
+        ``least_point_db`` (S,): where it has fallen; ``total_db`` (t,), ``total`` (S, t):
+        accuracy under projected gradient descent within that noise; ``total_beats`` (): share of
+        the images, all members and levels together, that it misled with less than was found.
     """
     networks = _train(data, hidden, seeds, epochs)
     images = data.test_images
@@ -203,4 +221,46 @@ def _attacks(
         ]
     )
     found["pgd_half_db"], found["pgd_point_db"] = falls[:, 0, 0], falls[:, 1, 0]
-    return found
+
+    up = np.random.default_rng([NOISE_SEED, 7]).random(images.shape) < 0.5
+    signs = np.where(up, np.float32(1), np.float32(-1))
+    clean = damage.as_shares(images)
+    found["signs"] = _columns(
+        _accuracy(networks, (clean + np.float32(each) * signs).clip(0, 1), truth)
+        for each in epsilon
+    )
+    return found | _bounded_in_total(networks, images, truth, chance)
+
+
+def _bounded_in_total(
+    networks: Networks, images: NDArray[np.uint8], truth: NDArray[np.uint8], chance: float
+) -> Arrays:
+    # Every image may get the noise that a ratio leaves room for on average, as in `add_noise`.
+    power = float(np.square(damage.as_shares(images)).sum(axis=1, dtype=np.float64).mean())
+    lengths = attacks.ddn(networks, images, truth, LEAST_STEPS).lengths
+
+    def unmoved(db: float) -> NDArray[np.bool_]:
+        return lengths > radius(db)
+
+    def radius(db: float) -> float:
+        return float((power * 10 ** (-db / 10)) ** 0.5)
+
+    levels = np.array(LEAST_DB, dtype=np.float64)
+    least = _columns(unmoved(db).mean(axis=1) for db in LEAST_DB)
+    falls = _falls(levels, least, (lengths > 0).mean(axis=1), chance)
+    totals = []
+    beaten = []
+    for db in TOTAL_DB:
+        altered = attacks.pgd_l2(networks, images, truth, radius(db), STEPS)
+        right = networks.predict(altered) == truth
+        totals.append(right.mean(axis=1))
+        beaten.append(unmoved(db) & ~right)
+    return {
+        "least_db": levels,
+        "least": least,
+        "least_half_db": falls[0],
+        "least_point_db": falls[1],
+        "total_db": np.array(TOTAL_DB, dtype=np.float64),
+        "total": _columns(totals),
+        "total_beats": np.array(np.mean(beaten)),
+    }
