@@ -130,6 +130,15 @@ def test_a_scratch_folder_of_a_process_killed_before_its_lock_or_after_it_is_rem
         assert list(tmp_path.iterdir()) == [held.parent]
 
 
+def test_a_scratch_folder_that_a_kernel_made_again_is_removed(tmp_path):
+    with paths.scratch_folder(tmp_path) as folder:
+        pass
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text("{}")
+    with paths.scratch_folder(tmp_path) as held:
+        assert list(tmp_path.iterdir()) == [held.parent]
+
+
 def test_the_lock_of_a_scratch_folder_goes_last(tmp_path, monkeypatch):
     def killed(folder, **_):
         remove(folder)
@@ -221,6 +230,7 @@ def test_a_second_process_is_refused_what_one_holds(tmp_path):
         pytest.fail("it is held")
     with paths.exclusive(lock, refusal):
         pass
+    assert list(lock.parent.iterdir()) == []
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(WritingError, match=r"file(/lock)?: (File exists|Not a directory);"),

@@ -182,8 +182,12 @@ def _remove_left(parent: Path) -> None:
             lock = FileLock(file, timeout=0)
             with suppress(OSError, Timeout), lock:
                 _remove(file.parent)
-        # One that has no such file yet, or no more, is empty.
         for folder in parent.glob(f"{prefix}*{_ENDING}"):
+            # One whose files are there without the lock was made again, by a process that it was
+            # taken from: a kernel that outlives what started it. In ours they go before the lock.
+            if (folder / "files").exists() and not (folder / _IN_USE).exists():
+                _remove(folder)
+            # One that has no such file yet, or no more, is empty.
             with suppress(OSError):
                 folder.rmdir()
 
@@ -205,7 +209,8 @@ def _no_room(error: Exception, folder: Path) -> WritingError | None:
 def exclusive(lock: Path, refusal: Exception) -> Iterator[None]:
     """Hold a lock file during the block, so that no second process does the same meanwhile.
 
-    What killed processes left beside it is removed, also where the block finds nothing to do.
+    It is removed at the end: `filelock` sees that one which it waited for is gone. What killed
+    processes left beside it is removed, too, also where the block finds nothing to do.
 
     Raises:
         Exception: the refusal, if one does.
@@ -227,4 +232,6 @@ def exclusive(lock: Path, refusal: Exception) -> Iterator[None]:
         _remove_left(lock.parent)
         yield
     finally:
+        with suppress(OSError):
+            lock.unlink()
         held.release()

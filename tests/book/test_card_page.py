@@ -350,6 +350,24 @@ def test_a_card_for_which_there_is_no_room_leaves_the_earlier_one(
     assert {each: each.read_bytes() for each in folder.iterdir()} == before
 
 
+def test_a_second_card_is_refused_a_folder_in_which_one_is_made(made, tmp_path, monkeypatch):
+    folder = tmp_path / "new" / "card"
+
+    def execute(*_):
+        assert folder.exists()
+        with pytest.raises(
+            InputError, match=r"^another process is making a card in .*/card; wait for it, or name"
+        ):
+            card_page.make(made.root, {"rows": 1}, folder, "two")
+        raise BookError("the first one fails")
+
+    monkeypatch.setattr(card_page, "_execute", execute)
+    for _ in range(2):
+        with pytest.raises(BookError, match="the first one fails"):
+            card_page.make(made.root, {"rows": 1}, folder, "one")
+        assert list(tmp_path.iterdir()) == []
+
+
 # ---- in a browser --------------------------------------------------------------------------------
 
 PROBLEMS = """() => {

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,6 +153,20 @@ def test_a_kernel_needs_nothing_of_the_home_folder(tiny_book, tmp_path, monkeypa
     (output,) = notebook_of(tiny_book).cells[1].outputs
     assert output.text == f"{tiny_book.build / 'jupyter'}\n"
     assert "IPYTHONDIR" not in os.environ
+
+
+def test_the_file_of_a_kernel_is_in_the_build_and_goes_with_it(tiny_book, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    lines = "from ipykernel import get_connection_file\nprint(get_connection_file())"
+    write_chapter(tiny_book.root, "01-one", code(lines))
+    notebooks.execute(tiny_book, "01-one", "mark")
+    (output,) = notebook_of(tiny_book).cells[1].outputs
+    file = Path(output.text.strip())
+    # In a folder that the next call removes if this one is killed.
+    assert file.parents[2] == tiny_book.build and file.parents[1].name.startswith(".rethink-")
+    assert not file.parents[1].exists()
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import glob
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from rethink.book.page_note import LIBRARIES, commit, versions
 from rethink.book.pages import BookError, Edition, settings
 from rethink.errors import InputError
 from rethink.instrument.command import read_table, reading_status
-from rethink.paths import DISTRIBUTION, scratch_folder, write_files
+from rethink.paths import DISTRIBUTION, exclusive, scratch_folder, write_files
 from rethink.progress import console
 from rethink.tables import sources
 
@@ -98,8 +100,8 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
         The notebook and the HTML file.
 
     Raises:
-        InputError: if the folder cannot be written to, a name that was given cannot be written
-            down, or the chapter refuses its input.
+        InputError: if the folder cannot be written to, or another process makes a card in it; if a
+            name that was given cannot be written down, or the chapter refuses its input.
         ParameterError: if the chapter has no such parameter, or one of another type.
         BookError: if a cell fails otherwise, or the page cannot show something: what, and why.
         WritingError: if there is no room for the files; those of an earlier card stay.
@@ -108,7 +110,7 @@ def make(root: Path, parameters: dict[str, Any], folder: Path, title: str) -> tu
     _check_writable(folder)
     _check_letters(parameters | {"title": title})
     began = time.perf_counter()
-    with scratch_folder() as work:
+    with _alone(folder), scratch_folder() as work:
         executed = work / f"{NAME}.ipynb"
         edition = Edition(root, work, work, {PAGE: parameters})
         _execute(edition, executed)
@@ -168,6 +170,22 @@ def _check_writable(folder: Path) -> None:
             raise InputError(
                 f"{_file(folder, ending)} is a folder; name another folder for the card"
             )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a folder, so that no second card is made in it meanwhile; leave none that is empty."""
+    refusal = InputError(
+        f"another process is making a card in {folder}; wait for it, or name another folder"
+    )
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        with exclusive(folder / ".lock", refusal):
+            yield
+    finally:
+        for each in new:
+            with suppress(OSError):  # which says that it has files
+                each.rmdir()
 
 
 def _check_letters(given: dict[str, Any]) -> None:

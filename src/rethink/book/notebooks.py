@@ -2,22 +2,22 @@
 
 import base64
 import json
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import nbformat
 import papermill
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
+from rethink import environment
 from rethink.book import claims
 from rethink.book.integrity import seal
 from rethink.book.pages import BookError, Edition, read, settings
 from rethink.errors import CommandError, WritingError, writing_error
-from rethink.paths import write_files
+from rethink.paths import scratch_folder, write_files
 
 # The variables that name the folders where Jupyter and IPython keep what is theirs.
 KERNEL_FOLDERS = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR")
@@ -43,28 +43,8 @@ def execute(
     output = output or edition.book / f"{page}.ipynb"
     unfinished = edition.build / "unfinished" / f"{page}.ipynb"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with surroundings(edition):
-            papermill.execute_notebook(
-                read(edition.root, page),
-                unfinished,
-                parameters=overrides,
-                kernel_name="python3",
-                cwd=edition.root,
-                progress_bar=False,
-                record_timing=False,
-                # The kernel would talk on the terminal: that its port is open to this machine, and
-                # that it was interrupted at the end.
-                extra_arguments=["--log-level=CRITICAL"],
-            )
-    except RuntimeError as error:  # of nbclient's: a kernel that died, or did not start
-        raise BookError(f"chapters/{page}.md: {error}; too little memory?") from None
-    except PapermillExecutionError as error:
-        raise _failure(page, error, unfinished) from None
-    except OSError as error:
-        if said := writing_error(error, edition.build):
-            raise said from error
-        raise
+    with scratch_folder(edition.build) as scratch:
+        _execute(edition, page, unfinished, scratch)
     notebook = clean(nbformat.read(unfinished, as_version=4))  # type: ignore[no-untyped-call]
     for number, cell in enumerate(notebook.cells, start=1):
         for each in cell.get("outputs", []):
@@ -75,8 +55,36 @@ def execute(
     unfinished.unlink()
 
 
-@contextmanager
-def surroundings(edition: Edition) -> Iterator[None]:
+def _execute(edition: Edition, page: str, unfinished: Path, scratch: Path) -> None:
+    """Execute one page into a notebook, with a scratch folder for what its kernel needs."""
+    try:
+        with surroundings(edition):
+            papermill.execute_notebook(
+                read(edition.root, page),
+                unfinished,
+                parameters=edition.overrides.get(page, {}),
+                kernel_name="python3",
+                cwd=edition.root,
+                progress_bar=False,
+                record_timing=False,
+                # The kernel would talk on the terminal: that its port is open to this machine, and
+                # that it was interrupted at the end.
+                extra_arguments=["--log-level=CRITICAL"],
+                # Else this file, with its ports and its key, lies among the temporary ones, where a
+                # process that is killed leaves it.
+                config=Config({"KernelManager": {"connection_file": str(scratch / "kernel.json")}}),
+            )
+    except RuntimeError as error:  # of nbclient's: a kernel that died, or did not start
+        raise BookError(f"chapters/{page}.md: {error}; too little memory?") from None
+    except PapermillExecutionError as error:
+        raise _failure(page, error, unfinished) from None
+    except OSError as error:
+        if said := writing_error(error, edition.build):
+            raise said from error
+        raise
+
+
+def surroundings(edition: Edition) -> AbstractContextManager[None]:
     """Let kernels that are started in this block know for which book they are executed.
 
     Threads that execute pages of one book side by side must all be started within such a block: the
@@ -87,16 +95,7 @@ def surroundings(edition: Edition) -> Iterator[None]:
     values = {"RETHINK_BOOK": str(edition.book), "RETHINK_REDUCED": reduced}
     # Else the kernel needs the user's home, to write to, and executes what he has in his profile.
     values |= {name: str(edition.build / "jupyter") for name in KERNEL_FOLDERS}
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, old in before.items():
-            if old is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = old
+    return environment.variables(values)
 
 
 def keep(notebook: NotebookNode, output: Path) -> None:

@@ -16,6 +16,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from rethink import environment
 from rethink.errors import CommandError
 from rethink.paths import scratch_folder
 from rethink.protocol import Record, Spec
@@ -93,7 +94,7 @@ def track(name: str, records: Mapping[str, Record], folder: Path) -> str:
     with (
         scratch_folder(folder) as scratch,
         # Else it reports errors to its makers, and writes to the user's home.
-        _environment(WANDB_ERROR_REPORTING="false", WANDB_CACHE_DIR=str(scratch)),
+        environment.variables({"WANDB_ERROR_REPORTING": "false", "WANDB_CACHE_DIR": str(scratch)}),
     ):
         try:
             settings = wandb.setup(wandb.Settings(**_QUIET)).settings
@@ -212,18 +213,3 @@ def _upload(folder: Path) -> None:
             stderr=log,
             timeout=UPLOAD_SECONDS,
         )
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Set environment variables in this block."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
