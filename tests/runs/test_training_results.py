@@ -54,3 +54,23 @@ def test_a_network_with_one_answer_is_dead(few):
     both = runs_of([few.records[0], constant])
     assert list(both.dead()) == [False, True]
     assert both.living().keys == ("0",)
+
+
+def test_bits_saved_of_a_test_label_are_what_is_left_of_log2_c(few):
+    costs = np.array([[3.0, 2.0], [4.0, 1.0], [2.5, 0.5]])
+    results = tuple(
+        result | {"label_costs.plain": cost, "label_costs.temperature": 10 * cost}
+        for result, cost in zip(few.results[:3], costs, strict=True)
+    )
+    milestones = few.records[0].milestones
+    assert len(milestones) == 2
+    runs = replace(few, tasks=few.tasks[:3], results=results, keys=few.keys[:3])
+    last = np.log2(10) - costs[:, 1]
+    np.testing.assert_allclose(runs.label_bits_saved("plain"), last)
+    np.testing.assert_allclose(runs.label_bits_saved("plain", int(milestones[1])), last)
+    np.testing.assert_allclose(
+        runs.label_bits_saved("plain", int(milestones[0])), np.log2(10) - costs[:, 0]
+    )
+    np.testing.assert_allclose(runs.at_milestone("label_costs.temperature"), 10 * costs[:, 1])
+    with pytest.raises(ValueError, match="was not measured after epoch 999"):
+        runs.label_bits_saved("plain", 999)

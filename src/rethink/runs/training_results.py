@@ -90,7 +90,7 @@ class Runs(Results):
             ValueError: if they were not measured after that epoch.
         """
         cost = self.at_milestone(f"label_costs.{how}", epoch)
-        return np.log2(len(self.records[0].train_confusion)) - cost
+        return np.asarray(np.log2(len(self.records[0].train_confusion)) - cost)
 
     def at_milestone(self, name: str, epoch: int | None = None) -> NDArray[Any]:
         """Return an array of the results that has an entry a milestone, at one; shape (members,).
