@@ -46,7 +46,9 @@ def test_every_reference_can_be_found():
     pages_text = "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "chapters").glob("*.md")
     )
-    cited = {key for some in re.findall(r"\{cite\}`([^`]+)`", pages_text) for key in some.split(",")}
+    cited = {
+        key for some in re.findall(r"\{cite\}`([^`]+)`", pages_text) for key in some.split(",")
+    }
     found, places = [], []
     for entry in re.split(r"(?m)^(?=@)", text)[1:]:
         key = re.match(r"@\w+\{(\w+),", entry)
