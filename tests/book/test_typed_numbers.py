@@ -35,6 +35,7 @@ def test_numbers_that_were_typed_are_found(text, found):
         "[8, 4, 4] or [8,4,4] or 256-128-128 or 8\u20114\u20114, from 0 to 1",
         "the 95 % interval of 60,000 pictures of 28 by 28 = 784 pixels up to 255",
         "the mean and its 95% t-interval, or an interval of 95%",
+        "the measures N1 and N3",
         "{glue:text}`a-2:.3f` and `x = 5` and $2^{10}$ and {cite}`wald1940`",
         "$$\n2^{10}\n$$",
         "[2. Success](02-success) of https://example.org/15 <!-- 17 -->",

@@ -11,6 +11,7 @@ _NAMED = re.compile(
     r"""
     \b(?:figure|table|algorithm|question|chapter|model|layer|seed|class|edition|page|version)s?
       \s\d+(?:(?:,\s\d|\s(?:to|and|or)\s\d{1,2})\b(?![-\u2011.,]\d))*\b(?![.,]\d|\s?[%×])
+    | \bN[13]\b                                      # measures of complexity
     | \[\d+(?:,\s?\d+){2,}\]                          # [8, 4, 4]
     | (?<![\d.-])\d+(?:[-\u2011]\d+){2,}(?![\d.-])     # 8-4-4, but no range
     | \b(?:in|since|[a-z]+ber|[a-z]+uary|march|april|may|june|july|august)\s(?:19|20)\d\d\b
