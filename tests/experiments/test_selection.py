@@ -7,7 +7,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from rethink import data
 from rethink.experiments import selection
-from rethink.questions.learners import LEARNERS, Convolution
+from rethink.questions.learners import LEARNERS
 
 
 @pytest.fixture(scope="module")
@@ -31,40 +31,36 @@ def test_there_is_a_task_for_each_learner_and_seed():
 
 @pytest.mark.parametrize("name", selection.SETTINGS)
 def test_two_to_six_settings_are_judged_and_one_of_them_is_the_learners_own(name):
-    names, tried = selection.SETTINGS[name]
+    tried = selection.SETTINGS[name]
+    assert 2 <= len({str(values) for values in tried}) == len(tried) <= 6
     model = LEARNERS[name].for_pictures(0)
-    assert 2 <= len(set(tried)) == len(tried) <= 6
-    assert tuple(getattr(model, each) for each in names) in tried
+    own = tried[selection.own(name)]
+    assert {key: getattr(model, key) for key in own} == own
 
 
 def test_a_learner_is_judged_by_the_rows_held_out_with_each_of_its_settings(tiny):
-    found = selection.run(tiny, learner="tree", seed=3)
-    assert found["values"].tolist() == [[0.1], [0.25], [0.5]]
+    found = selection.run(tiny, learner="tree", seed=3)["accuracy"]
     parts = data.split(500, 3)
     images, labels = tiny.train_images / np.float32(255), tiny.train_labels
-    for share, accuracy in zip((0.1, 0.25, 0.5), found["accuracy"], strict=True):
+    for share, accuracy in zip((0.1, 0.25, 0.5), found, strict=True):
         tree = DecisionTreeClassifier(max_features=share, random_state=3)
         tree.fit(images[parts.train], labels[parts.train])
         assert accuracy == tree.score(images[parts.validation], labels[parts.validation])
 
 
-def test_the_learners_own_settings_are_named_and_left_as_they_were(tiny):
-    found = selection.run(tiny, learner="convolution", seed=0)
-    own = found["values"][found["own"]]
-    assert own.tolist() == [LEARNERS["convolution"].for_pictures(0).learning_rate]
-    assert Convolution(0).learning_rate == LEARNERS["convolution"].for_pictures(0).learning_rate
-    again = selection.run(tiny, learner="convolution", seed=0)
-    assert np.array_equal(again["accuracy"], found["accuracy"])
-    assert len(set(found["accuracy"].tolist())) > 1  # the settings were used
+@pytest.mark.parametrize("name", ["forest", "boosting", "convolution"])
+def test_every_setting_is_used_and_gives_the_same_bits_again(tiny, monkeypatch, name):
+    few = selection.SETTINGS[name][:2]
+    monkeypatch.setitem(selection.SETTINGS, name, few)
+    found = selection.run(tiny, learner=name, seed=0)["accuracy"]
+    assert found.shape == (2,) and found[0] != found[1]
+    assert np.array_equal(selection.run(tiny, learner=name, seed=0)["accuracy"], found)
 
 
-def test_the_settings_of_sklearn_are_used_and_none_of_them_is_kept_as_not_a_number(tiny):
-    found = selection.run(tiny, learner="forest", seed=0)
-    assert np.isnan(found["values"][0, 1]) and found["values"][1:].tolist() == [
-        [50, 0.5],
-        [100, 0.25],
-    ]
-    assert len(set(found["accuracy"].tolist())) > 1
+def test_settings_that_were_not_tried_are_named(monkeypatch):
+    monkeypatch.setitem(selection.SETTINGS, "tree", ({"max_features": 0.9},))
+    with pytest.raises(ValueError, match="not in list"):
+        selection.own("tree")
 
 
 def test_bad_input_is_named(tiny):

@@ -5,10 +5,10 @@ logistic regression, a decision tree, a random forest, nearest neighbours, gradi
 (Friedman 2001, by histograms) and a small convolutional network. Each learns the clean split's
 training rows of a seed, pixels divided by 255, and is tested on the test images.
 
-Settings are kept to about 20 seconds on one core. For the trees, the boosting and the convolution
-two to six were tried on the split of seed 0, with its test accuracy in sight; that is no search,
-but seed 0 is not blind to it. What is measured is what a learner reaches so, not the best it can.
-What it can store is counted by `rethink.questions.learner_capacity`.
+Settings are kept to about 20 seconds on one core. Those of the trees, the boosting and the
+convolution are chosen on validation rows, among a few: see `rethink.experiments.selection`. What is
+measured is what a learner reaches so, not the best it can. What it can store is counted by
+`rethink.questions.learner_capacity`.
 """
 
 import warnings
