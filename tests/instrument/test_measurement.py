@@ -227,3 +227,23 @@ def test_large_tables_are_sampled(monkeypatch):
     found = measured(*blobs())
     assert [order.rows for order in found.orders] == [300, 300, 40, 50]
     assert "enough data is judged among 50 of 300 rows" in found.notes
+
+
+def test_what_is_measured_of_bytes_is_what_is_measured_of_the_same_numbers():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 400)
+    x = rng.integers(0, 9, (400, 7)).astype(np.uint8)
+    x[:, 0] += labels.astype(np.uint8)
+    x[:, 1] = 5
+    x[0, 2] = 255
+    small = table(x, labels)
+    # As floats, of which only the comparisons are the same.
+    large = dataclasses.replace(small, features=small.features.astype(np.float64))
+    found, expected = (measurement.measure(each).to_dict() for each in (small, large))
+    assert found == expected
+
+
+def test_variances_of_bytes_are_exact():
+    x = np.random.default_rng(0).integers(0, 256, (5_000, 4), np.uint8)
+    x[:, 1], x[:, 2] = 255, 0
+    assert measurement._variances(x) == pytest.approx(x.astype(float).var(axis=0), rel=1e-12)

@@ -4,10 +4,12 @@ import json
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rethink.errors import InputError
 from rethink.tables import table as columns
 from rethink.tables.read import Choices, from_arrays
 from tests.tables.reading import FUZZ, check, load, refused
@@ -50,6 +52,52 @@ def test_constant_columns():
     assert any("constant" in note for note in load(text).report.notes)
     assert load(text, constant="drop").columns == ("a",)
     refused("a,y\n1,x\n1,y\n", "constant", constant="drop")
+
+
+def outcome(text, choices):
+    """All that a table is, but for the name of its file; nothing if it is refused."""
+    try:
+        found = load(text, header=False, **choices)
+    except InputError:
+        return None
+    features = found.features.dtype, found.features.tolist()
+    return features, found.columns, found.report.columns, found.report.notes
+
+
+FIELDS = ["0", "7", "+7", "007", "255", "256", "-0", "-1", " 5", "5.0", "1e1", "0x1", "", "NA"]
+
+
+@FUZZ
+@given(
+    st.lists(st.tuples(*[st.sampled_from(FIELDS)] * 2), min_size=1, max_size=6),
+    st.sampled_from(
+        [{}, {"missing_values": ("7",)}, {"decimal": ","}, {"kinds": {"1": "category"}}]
+    ),
+)
+def test_bytes_read_at_once_are_what_is_read_column_by_column(rows, choices):
+    text = "".join(f"3,{a},{b},x\n" for a, b in rows)
+    found = outcome(text, choices)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "as_bytes", lambda *_: None)
+        assert found == outcome(text, choices)
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Int64, pl.UInt8])
+def test_a_table_of_bytes_takes_no_more_than_bytes(kind, monkeypatch):
+    monkeypatch.setattr(columns, "type_columns", lambda *_: pytest.fail("all as float64"))
+    frame = pl.DataFrame({"a": [0, 255], "b": [3, 3], "y": [1, 0]}).cast(kind)
+    table = from_arrays(frame)
+    assert table.features.dtype == np.uint8
+    assert table.features.tolist() == [[0, 3], [255, 3]]
+    check(table)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 17])
+def test_rows_of_bytes_have_keys_of_their_own(width):
+    rows = np.random.default_rng(0).integers(0, 256, (50, width), np.uint8)
+    keys = columns._keys(np.concatenate([rows, rows]))
+    assert (keys[:50] == keys[50:]).all()
+    assert len(np.unique(keys)) == len(np.unique(rows, axis=0))
 
 
 def test_bytes_stay_bytes():

@@ -301,8 +301,10 @@ def _measure(
         labels = table.labels[mixed]
         x = class_orders.points(table.features[mixed], table.shape is not None)
         growth, turned = class_orders.growth(x, labels)
-        column_p = class_orders.column_p(x, labels)
-        column, chosen = class_orders.best_column(x, labels)
+        # Of bytes these two see only which are equal or larger, and bytes are sorted faster.
+        ranked = table.features[mixed] if table.features.dtype == np.uint8 else x
+        column_p = class_orders.column_p(ranked, labels)
+        column, chosen = class_orders.best_column(ranked, labels)
         found = [
             column,
             class_orders.lines(x, labels, seed),
@@ -344,7 +346,7 @@ def _dominating(table: Table) -> Iterator[str]:
     # Some columns after the others: the difference from their mean is a table of float64.
     parts = np.array_split(rows, -(-rows.size // class_orders.BLOCK_CELLS), axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
-        variances = np.concatenate([part.var(axis=0, dtype=np.float64) for part in parts])
+        variances = np.concatenate([_variances(part) for part in parts])
         most, total = float(variances.max()), float(variances.sum())
     if math.isfinite(total) and total > 0 and most / total > 0.9:
         name = table.columns[int(variances.argmax())]
@@ -352,6 +354,15 @@ def _dominating(table: Table) -> Iterator[str]:
             f"column {name!r} has {most / total:.0%} of the variance of all columns, so that the "
             "row sums of Algorithm 1 hardly see the others"
         )
+
+
+def _variances(part: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the variance of each column; of bytes by integers, in a fraction of the time."""
+    if part.dtype != np.uint8:
+        return np.asarray(part.var(axis=0, dtype=np.float64))
+    n, total = len(part), part.sum(axis=0, dtype=np.int64)
+    squares = np.square(part, dtype=np.uint16).sum(axis=0, dtype=np.int64)
+    return np.asarray((n * squares - total**2) / n**2)
 
 
 def _copies(table: Table) -> Iterator[str]:

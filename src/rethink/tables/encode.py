@@ -30,6 +30,7 @@ EXACT = 2.0**53  # integers beyond it are not all float64
 _DATES = ("%Y-%m-%d",)
 _TIMES = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
 _ZONED = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
+_FIRST = 1_000  # rows that are tried before all
 _COMMAS = r"^[+-]?(\d+,\d+|\d{1,3}(,\d{3})+(\.\d*)?)$"
 
 
@@ -117,6 +118,30 @@ def missing_as_null(series: pl.Series, choices: Choices) -> pl.Series:
     return series
 
 
+def as_bytes(frame: pl.DataFrame, choices: Choices) -> pl.DataFrame | None:
+    """Return a table as uint8 if each value is written as an integer from 0 to 255, else None.
+
+    Such a table comes out as from `type_columns`, in a fraction of the time and an eighth of the
+    memory.
+    """
+    if any(name in choices.kinds for name in frame.columns) or not _is_plain(choices):
+        return None
+    if not all(dtype == pl.String or dtype.is_integer() for dtype in frame.dtypes):
+        return None
+    for rows in (frame.head(_FIRST), frame):  # most tables that are others show it early
+        found = rows.select(pl.all().cast(pl.UInt8, strict=False))
+        if any(found.null_count().row(0)):
+            return None
+    return found
+
+
+def _is_plain(choices: Choices) -> bool:
+    """Tell whether numbers are read as they are written, and all of them are numbers."""
+    # One that stands for a missing value, such as -99, must be taken out before.
+    marks = pl.Series(choices.missing_values, dtype=pl.String).cast(pl.Float64, strict=False)
+    return choices.decimal == "." and not marks.is_finite().any()
+
+
 def type_columns(
     frame: pl.DataFrame, choices: Choices, notes: list[str]
 ) -> tuple[pl.DataFrame, list[Kind]]:
@@ -124,9 +149,7 @@ def type_columns(
     # Most tables are numbers throughout, and all columns at once are many times as fast as each.
     quick = frame.select(pl.col(pl.String).cast(pl.Float64, strict=False))
     fast = {column.name: column for column in quick.iter_columns()}
-    # A number that stands for a missing value, such as -99, must be taken out before.
-    marks = pl.Series(choices.missing_values, dtype=pl.String).cast(pl.Float64, strict=False)
-    plain = choices.decimal == "." and not marks.is_finite().any()
+    plain = _is_plain(choices)
     columns: list[pl.Series] = []
     kinds: list[Kind] = []
     for column in frame.iter_columns():

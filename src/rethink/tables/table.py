@@ -17,6 +17,7 @@ from rethink.tables.encode import (
     Choices,
     Column,
     Kind,
+    as_bytes,
     did_you_mean,
     encode,
     fill_missing,
@@ -169,7 +170,8 @@ def from_frame(
             found.append("the first column has no name and counts the rows: left out")
     if frame.width == 0:
         raise InputError(f"{source} has no feature left besides the labels {target!r}")
-    typed, kinds = type_columns(frame, choices, found)
+    small = as_bytes(frame, choices)
+    typed, kinds = (small, []) if small is not None else type_columns(frame, choices, found)
     keep = coded.is_not_null()
     if choices.missing == "drop":
         keep &= typed.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
@@ -189,12 +191,24 @@ def from_frame(
     if not keep.all():
         typed, coded = typed.filter(keep), coded.filter(keep)
     labels, classes = label_codes(coded, target, choices, found)
+    if small is not None:
+        matrix: Features = typed.to_numpy(order="c")
+        columns = [Column(name, "number", "as it is") for name in typed.columns]
+    else:
+        matrix, columns = _encoded(typed, kinds, choices)
+    return _finish(matrix, labels, classes, columns, choices, source, target, rows, found)
+
+
+def _encoded(
+    typed: pl.DataFrame, kinds: list[Kind], choices: Choices
+) -> tuple[NDArray[np.float64], list[Column]]:
+    """Return columns that have their types as one matrix, and what was done to each."""
     matrix = np.empty((typed.height, typed.width))
     columns = []
     for k, column in enumerate(typed.iter_columns()):
         matrix[:, k], done = encode(column, kinds[k], choices)
         columns.append(Column(column.name, kinds[k], done, column.null_count()))
-    return _finish(matrix, labels, classes, columns, choices, source, target, rows, found)
+    return matrix, columns
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -372,11 +386,16 @@ def _groups(keys: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDA
 def _keys(matrix: Features) -> NDArray[np.uint64]:
     """Return a 64-bit key for each row, the same for equal rows, shape (n,)."""
     half = np.uint64(32)
-    odd = np.random.default_rng(0).integers(0, 1 << 63, matrix.shape[1], np.uint64) * 2 + 1
+    width = matrix.shape[1]
+    words = -(-width // 8) if matrix.dtype == np.uint8 else width
+    odd = np.random.default_rng(0).integers(0, 1 << 63, words, np.uint64) * 2 + 1
     keys = []
     for block in _blocks(matrix):
         if block.dtype == np.uint8:
-            bits = block.astype(np.uint64)
+            # Eight bytes at a time are one number.
+            padded = np.zeros((len(block), 8 * words), np.uint8)
+            padded[:, :width] = block
+            bits = padded.view(np.uint64)
         else:
             # Adding zero turns -0.0 into 0.0. Short numbers differ in their upper bits only.
             bits = (block + 0.0).view(np.uint64)
