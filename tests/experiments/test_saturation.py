@@ -94,3 +94,10 @@ def test_every_network_gets_more_labels_than_it_has_parameters_for():
         assert max(task["n"] for task in chosen) * math.log2(10) > 1.8 * parameters
     assert sum(map(saturation.seconds, tasks)) < 30 * 60
     assert {task["members"] for task in saturation.tasks(1)} == {1}
+
+
+def test_the_most_that_a_network_stores_leaves_controls_out():
+    tasks = [task for task in saturation.tasks(2) if task["network"] == (16, 8, 8)]
+    assert [saturation.is_control(task) for task in tasks] == [False] * 5 + [True] * 2
+    results = [{"by_probabilities": np.array([n, n + 2.0])} for n in (1, 5, 4, 3, 2, 9, 9)]
+    assert saturation.most_stored(tasks, results) == {(16, 8, 8): results[1]}

@@ -20,7 +20,7 @@ al., arXiv:2505.24832; the bias, Miller (1955).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -85,6 +85,26 @@ def _task(network: tuple[int, ...] | str, n: int, members: int) -> dict[str, Any
         "learning_rate": rate,
         "members": members,
     }
+
+
+def most_stored(
+    tasks: Iterable[dict[str, Any]], results: Iterable[dict[str, NDArray[Any]]]
+) -> dict[tuple[int, ...] | str, dict[str, NDArray[Any]]]:
+    """Return of each network the result in which it stores most by probabilities, controls apart.
+
+    Args:
+        tasks: what was asked.
+        results: what came out of each.
+    """
+    found: dict[tuple[int, ...] | str, dict[str, NDArray[Any]]] = {}
+    for task, result in zip(tasks, results, strict=True):
+        if is_control(task):
+            continue
+        before = found.get(task["network"])
+        stored = result["by_probabilities"].mean()
+        if before is None or stored > before["by_probabilities"].mean():
+            found[task["network"]] = result
+    return found
 
 
 def is_control(task: dict[str, Any]) -> bool:
