@@ -133,13 +133,13 @@ def ratios(entries: dict[Any, list[float]], slow: Any, quick: Any) -> tuple[floa
 
 
 def targets(found: dict[str, Any]) -> list[Target]:
-    """Judge what should hang little on the type of machine.
+    """Judge what should depend little on the type of machine.
 
-    How many times faster the trainer is than another way hangs on it much: on the smallest network
-    44 times the report's way on an AMD EPYC with AVX2, 26 on an Intel Xeon with AVX-512. Those
-    ratios are shown and not judged, but for the slowest, since nobody should be faster anywhere.
-    The trainer's time in that of its products hangs on it, too, since AVX-512 speeds up products
-    and little else; it is judged all the same, as the only bound there is.
+    How many times faster the trainer is than another way depends on it much: on the smallest
+    network 44 times the report's way on an AMD EPYC with AVX2, 26 on an Intel Xeon with AVX-512.
+    Those ratios are shown and not judged, but for the slowest, since nobody should be faster
+    anywhere. The trainer's time in that of its products depends on it, too, since AVX-512 speeds up
+    products and little else; it is judged all the same, as the only bound there is.
     """
     times = {(t["contender"], tuple(t["hidden"])): t["seconds"] for t in found["trainers"]}
     judged = []
