@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,19 @@ def test_bits_of_the_labels_are_counted(seven):
     assert g[0] == pytest.approx(300 * each / 201482)
     # A constant answer gets bits of the labels right, though it tells nothing of them.
     assert g[6] == pytest.approx(30 * each / 3160)
+
+
+def test_bits_saved_of_a_test_label_come_network_by_network(seven):
+    groups = []
+    for place, group in enumerate(seven.groups):
+        results = tuple(
+            result | {"label_costs.plain": np.array([3.0, place + seed / 10])}
+            for seed, result in enumerate(group.results)
+        )
+        groups.append(replace(group, results=results))
+    saved = replace(seven, groups=tuple(groups)).label_bits_saved("plain")
+    assert saved.shape == (7, 2)
+    assert saved[:, 0] == pytest.approx(np.log2(10) - np.arange(7))
+    assert saved[:, 1] == pytest.approx(saved[:, 0] - 0.1)
+    early = replace(seven, groups=tuple(groups)).label_bits_saved("plain", 1)
+    assert early == pytest.approx(np.full((7, 2), np.log2(10) - 3))
