@@ -278,7 +278,7 @@ class Tree(Learner):
         "A leaf for each point gives it any label. More points fail where they lie in one order "
         "along every feature and neighbours differ, since each needs a leaf of its own.",
     )
-    picture_seconds = 14
+    picture_seconds = 8
 
     def for_pictures(self, seed: int) -> Model:
         """By half of the pixels at each split."""
