@@ -14,18 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from rethink.data import Dataset
+from rethink.experiments.training_runs import SEVEN
 from rethink.protocol import Spec
 from rethink.trainer import Stack, one_thread
 
-NETWORKS = (
-    (256, 128, 128),
-    (128, 64, 64),
-    (64, 32, 32),
-    (32, 16, 16),
-    (16, 8, 8),
-    (8, 4, 4),
-    (4, 4, 2),
-)
 EPOCHS = 80
 # After which the training rows are looked at.
 MEASURED = (10, 20, 30, 40, 50, 60, 70, 80)
@@ -35,7 +27,7 @@ def tasks(seeds: int) -> list[dict[str, Any]]:
     """Return a task for each network; two seeds at most, since all that they decide are weights."""
     return [
         {"hidden": hidden, "seeds": min(seeds, 2), "epochs": EPOCHS, "measured": MEASURED}
-        for hidden in NETWORKS
+        for hidden in SEVEN
     ]
 
 

@@ -27,20 +27,12 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from rethink.data import Dataset, split
+from rethink.experiments.training_runs import SEVEN
 from rethink.protocol import Spec
 from rethink.questions.calibration import fit_temperature
 from rethink.questions.code_length import doubling, label_bits, prequential_bits
 from rethink.trainer import EVALUATION_ROWS, Stack, one_thread
 
-NETWORKS = (
-    (256, 128, 128),
-    (128, 64, 64),
-    (64, 32, 32),
-    (32, 16, 16),
-    (16, 8, 8),
-    (8, 4, 4),
-    (4, 4, 2),
-)
 # Those that are trained for long as well, which takes eight times as long.
 LASTING = ((256, 128, 128), (32, 16, 16), (8, 4, 4))
 CHUNKS = 10
@@ -59,8 +51,8 @@ def tasks(seeds: int) -> list[dict[str, Any]]:
     return [
         {"hidden": hidden, "seeds": members, "epochs": epochs, "shuffled": shuffled}
         for networks, epochs, members, shuffled in (
-            (NETWORKS, SHORT, seeds, False),
-            (NETWORKS, SHORT, few, True),
+            (SEVEN, SHORT, seeds, False),
+            (SEVEN, SHORT, few, True),
             (LASTING, LONG, few, False),
             (LASTING, LONG, few, True),
         )
